@@ -1,0 +1,187 @@
+using System.Net;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using BadHttpRequestException = Microsoft.AspNetCore.Http.BadHttpRequestException;
+
+namespace Keyless.Sandbox;
+
+/// <summary>
+/// One part of the sandbox as a server of its own: HTTP on 127.0.0.1, nothing read from the machine's configuration, nothing
+/// logged, every request recorded in <see cref="Traffic"/>.
+/// </summary>
+public sealed class LoopbackServer : IAsyncDisposable
+{
+    /// <summary>No request to a signing service is near this; a token, a certificate request and a bundle are kilobytes.</summary>
+    internal const long LargestSmallBody = 1 << 20;
+
+    private readonly WebApplication application;
+
+    private LoopbackServer(string part, WebApplication application) => (Part, this.application) = (part, application);
+
+    public string Part { get; }
+
+    /// <summary><c>http://127.0.0.1:PORT</c>; stays the same after the server has stopped.</summary>
+    public Uri BaseUrl { get; private set; } = null!;
+
+    /// <summary>Waited before a request is handled, in real time. May be changed at any time.</summary>
+    public TimeSpan Delay { get; set; }
+
+    /// <summary>
+    /// Called before each request reaches the part; may be set and removed at any time. The request counts as answered, and the
+    /// part never sees it, if this has started the response, has set another status than 200, or has aborted the connection.
+    /// Otherwise the part answers as usual. For an answer that is lost after the part has done its work, leave the response
+    /// alone and register <c>Response.OnStarting</c> with an action that aborts the connection.
+    /// </summary>
+    public RequestDelegate? Intercept { get; set; }
+
+    /// <param name="part">Name in <see cref="Traffic"/>.</param>
+    /// <param name="port">0 for any free one.</param>
+    /// <param name="time">For the times in <paramref name="traffic"/> only.</param>
+    /// <param name="map">Adds the part's routes.</param>
+    /// <param name="largestBody">Bytes; longer requests are answered with 413.</param>
+    /// <exception cref="IOException">The port is taken.</exception>
+    public static async Task<LoopbackServer> StartAsync(
+        string part,
+        int port,
+        Traffic traffic,
+        TimeProvider time,
+        Action<IEndpointRouteBuilder> map,
+        long largestBody = LargestSmallBody,
+        CancellationToken cancel = default)
+    {
+        // The empty builder reads no appsettings.json, no ASPNETCORE_… variables and no arguments, and logs nowhere.
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.Services.AddRoutingCore();
+        builder.Services.AddSingleton<IHostLifetime, OwnersLifetime>();
+        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = largestBody;
+            kestrel.Limits.MinRequestBodyDataRate = null; // a client in a debugger is slow
+            kestrel.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http1);
+        });
+
+        WebApplication application = builder.Build();
+        var server = new LoopbackServer(part, application);
+        application.Use((context, next) => server.AnswerAsync(context, next, traffic, time));
+        map(application);
+        try
+        {
+            await application.StartAsync(cancel);
+        }
+        catch
+        {
+            await application.DisposeAsync();
+            throw;
+        }
+
+        string address = application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
+        server.BaseUrl = new Uri(address);
+        return server;
+    }
+
+    /// <summary>From here on connections are refused; requests under way have a second to end.</summary>
+    public Task StopAsync(CancellationToken cancel = default) => application.StopAsync(cancel);
+
+    public ValueTask DisposeAsync() => application.DisposeAsync();
+
+    private async Task AnswerAsync(HttpContext context, RequestDelegate next, Traffic traffic, TimeProvider time)
+    {
+        HttpRequest request = context.Request;
+        long began = traffic.Next();
+        DateTimeOffset start = time.GetUtcNow();
+        bool recorded = false;
+        var connection = new Connection(context.Features.GetRequiredFeature<IHttpRequestLifetimeFeature>());
+        context.Features.Set<IHttpRequestLifetimeFeature>(connection);
+
+        // Recorded when the answer begins to leave, not when it has left: by then the client may have sent its next request.
+        context.Response.OnStarting(() =>
+        {
+            Record(connection.Aborted ? 0 : context.Response.StatusCode);
+            return Task.CompletedTask;
+        });
+        try
+        {
+            await HandleAsync(context, connection, next);
+            if (!context.Response.HasStarted && !connection.Aborted)
+            {
+                await context.Response.StartAsync();
+            }
+        }
+        catch (OperationCanceledException) when (connection.Aborted)
+        {
+            // The client has gone, or an intercept has sent it away.
+        }
+        catch (Exception e) when (!context.Response.HasStarted)
+        {
+            context.Response.Clear();
+            context.Response.StatusCode = e is BadHttpRequestException bad ? bad.StatusCode : StatusCodes.Status500InternalServerError;
+            await context.Response.WriteAsync(e is BadHttpRequestException ? e.Message : e.ToString());
+        }
+        finally
+        {
+            Record(0);
+        }
+
+        void Record(int status)
+        {
+            if (recorded)
+            {
+                return;
+            }
+
+            recorded = true;
+            traffic.Add(new Exchange(
+                Part, request.Method, request.Path, request.Headers.UserAgent.ToString(), status, start, time.GetUtcNow(), began, traffic.Next()));
+        }
+    }
+
+    private async Task HandleAsync(HttpContext context, Connection connection, RequestDelegate next)
+    {
+        if (Delay > TimeSpan.Zero)
+        {
+            await Task.Delay(Delay, context.RequestAborted);
+        }
+
+        if (Intercept is { } intercept)
+        {
+            await intercept(context);
+            if (context.Response.HasStarted || context.Response.StatusCode != StatusCodes.Status200OK || connection.Aborted)
+            {
+                return;
+            }
+        }
+        await next(context);
+    }
+
+    /// <summary>Knows at once that the connection was aborted here; Kestrel cancels its token a little later, on another thread.</summary>
+    private sealed class Connection(IHttpRequestLifetimeFeature kestrel) : IHttpRequestLifetimeFeature
+    {
+        private volatile bool aborted;
+
+        public bool Aborted => aborted || kestrel.RequestAborted.IsCancellationRequested;
+
+        public CancellationToken RequestAborted
+        {
+            get => kestrel.RequestAborted;
+            set => kestrel.RequestAborted = value;
+        }
+
+        public void Abort()
+        {
+            aborted = true;
+            kestrel.Abort();
+        }
+    }
+
+    /// <summary>Whoever started the server stops it; the host's own lifetime would take Ctrl+C and SIGTERM for itself.</summary>
+    private sealed class OwnersLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}
