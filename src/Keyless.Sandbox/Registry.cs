@@ -1,0 +1,356 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+namespace Keyless.Sandbox;
+
+/// <summary>
+/// An OCI registry in memory (distribution-spec 1.1): manifests, blobs with every form of upload, tags, catalog, and the
+/// referrers API, which can be switched off to look like the many registries that lack it. Anybody may pull and push.
+/// </summary>
+public sealed partial class Registry
+{
+    /// <summary>Bytes of one request. Layers of real applications fit; what does not should go to a real registry.</summary>
+    public const long LargestBody = 512L << 20;
+
+    /// <summary>distribution-spec, "Pushing Manifests": registries should accept at least 4 MiB, and need not more.</summary>
+    private const int LargestManifest = 4 << 20;
+
+    private readonly RegistryContent content = new();
+
+    /// <summary>Whether referrers are listed. May be changed at any time: without it, what was pushed has still its subject.</summary>
+    public bool ReferrersApi { get; set; } = true;
+
+    /// <summary>Names of all repositories, in order.</summary>
+    public IReadOnlyList<string> Repositories => content.Repositories;
+
+    /// <summary>Tags of a repository, in order; none if it does not exist.</summary>
+    public IReadOnlyList<string> Tags(string repository) => content.Tags(repository);
+
+    /// <summary>A manifest by tag or digest, or null.</summary>
+    public RegistryManifest? FindManifest(string repository, string reference) => content.FindManifest(repository, reference);
+
+    /// <summary>A blob by digest, or null.</summary>
+    public byte[]? FindBlob(string repository, string digest) => content.FindBlob(repository, digest);
+
+    /// <summary>The manifests whose subject this is, oldest first, whether or not the API lists them.</summary>
+    public IReadOnlyList<RegistryManifest> Referrers(string repository, string digest) => content.Referrers(repository, digest);
+
+    /// <summary>Stores a manifest as it is: what it mentions need not be there.</summary>
+    /// <param name="tag">Null: by digest only.</param>
+    /// <returns>Its digest.</returns>
+    public string PutManifest(string repository, string? tag, byte[] bytes, string mediaType)
+    {
+        RegistryManifest manifest = RegistryManifest.Parse(bytes, mediaType);
+        content.PutManifest(repository, tag, manifest);
+        return manifest.Digest;
+    }
+
+    /// <returns>The digest.</returns>
+    public string PutBlob(string repository, byte[] bytes) => content.PutBlob(repository, bytes);
+
+    /// <summary>A tag goes alone, a digest with all its tags.</summary>
+    /// <returns>False if it was not there.</returns>
+    public bool DeleteManifest(string repository, string reference) => content.DeleteManifest(repository, reference);
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.Map("/v2", AnswerAsync);
+        routes.Map("/v2/{**path}", AnswerAsync);
+    }
+
+    // Repository names contain slashes, so the path is read here and not by routing.
+    // distribution-spec, "Pulling manifests": the grammar of <name>; the last word that names a kind of thing ends it.
+    [GeneratedRegex("^/v2/(?<name>[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*)/(?<kind>manifests|blobs/uploads|blobs|referrers|tags)/(?<rest>[^/]*)$", RegexOptions.NonBacktracking)]
+    private static partial Regex Address();
+
+    [GeneratedRegex("^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$")]
+    private static partial Regex Tag();
+
+    private async Task AnswerAsync(HttpContext context)
+    {
+        try
+        {
+            await RouteAsync(context);
+        }
+        catch (RegistryError error)
+        {
+            var one = new JsonObject { ["code"] = error.Code, ["message"] = error.Message };
+            context.Response.StatusCode = error.Status;
+            await context.Response.WriteJsonAsync(new JsonObject { ["errors"] = new JsonArray(one) });
+        }
+    }
+
+    private Task RouteAsync(HttpContext context)
+    {
+        context.Response.Headers["Docker-Distribution-Api-Version"] = "registry/2.0";
+        string path = context.Request.Path.ToString();
+        if (path is "/v2" or "/v2/")
+        {
+            return context.Response.WriteJsonAsync(new JsonObject());
+        }
+
+        if (path is "/v2/_catalog")
+        {
+            return ListAsync(context, new JsonObject(), "repositories", Repositories);
+        }
+
+        Match address = Address().Match(path);
+        string name = address.Groups["name"].Value, rest = address.Groups["rest"].Value;
+        if (!address.Success || name.Length > 255)
+        {
+            throw new RegistryError(404, "NAME_INVALID", "the path names neither a repository nor anything in it");
+        }
+
+        return (context.Request.Method, address.Groups["kind"].Value) switch
+        {
+            ("GET" or "HEAD", "manifests") => GetManifestAsync(context, name, rest),
+            ("PUT", "manifests") => PutManifestAsync(context, name, rest),
+            ("DELETE", "manifests") => DeleteManifestAsync(context, name, rest),
+            ("GET" or "HEAD", "blobs") => GetBlobAsync(context, name, rest),
+            ("DELETE", "blobs") => DeleteBlobAsync(context, name, rest),
+            ("POST", "blobs/uploads") when rest == "" => StartUploadAsync(context, name),
+            ("PATCH", "blobs/uploads") => AppendAsync(context, name, rest),
+            ("PUT", "blobs/uploads") => FinishUploadAsync(context, name, rest),
+            ("GET", "blobs/uploads") => UploadStatusAsync(context, name, rest),
+            ("DELETE", "blobs/uploads") => CancelUploadAsync(context, name, rest),
+            ("GET", "referrers") => ListReferrersAsync(context, name, rest),
+            ("GET", "tags") when rest == "list" => content.Exists(name)
+                ? ListAsync(context, new JsonObject { ["name"] = name }, "tags", Tags(name))
+                : throw new RegistryError(404, "NAME_UNKNOWN", $"there is no repository {name}"),
+            _ => throw new RegistryError(405, "UNSUPPORTED", "there is nothing of this method and path"),
+        };
+    }
+
+    private async Task GetManifestAsync(HttpContext context, string name, string reference)
+    {
+        RegistryManifest manifest = FindManifest(name, reference) ?? throw new RegistryError(404, "MANIFEST_UNKNOWN", $"there is no {reference} in {name}");
+        HttpResponse response = context.Response;
+        response.ContentType = manifest.MediaType;
+        response.ContentLength = manifest.Bytes.Length;
+        response.Headers["Docker-Content-Digest"] = manifest.Digest;
+        response.Headers.ETag = $"\"{manifest.Digest}\"";
+        if (HttpMethods.IsGet(context.Request.Method))
+        {
+            await response.Body.WriteAsync(manifest.Bytes, context.RequestAborted);
+        }
+    }
+
+    private async Task PutManifestAsync(HttpContext context, string name, string reference)
+    {
+        bool byDigest = reference.Contains(':', StringComparison.Ordinal);
+        if (byDigest)
+        {
+            RegistryDigest.Require(reference);
+        }
+        else if (!Tag().IsMatch(reference))
+        {
+            throw new RegistryError(400, "TAG_INVALID", "the reference is neither a tag nor a digest");
+        }
+
+        byte[] bytes = await ReadAsync(context, LargestManifest, "a manifest");
+        RegistryManifest manifest = RegistryManifest.Parse(bytes, context.Request.ContentType);
+        if (byDigest && manifest.Digest != reference)
+        {
+            throw new RegistryError(400, "DIGEST_INVALID", $"the manifest's digest is {manifest.Digest}, not {reference}");
+        }
+
+        content.RequireMentioned(name, manifest);
+        content.PutManifest(name, byDigest ? null : reference, manifest);
+
+        // distribution-spec, "Pushing Manifests with Subject": the header says that the client need not keep the fallback tag.
+        if (ReferrersApi && manifest.Subject is { } subject)
+        {
+            context.Response.Headers["OCI-Subject"] = subject;
+        }
+
+        Created(context, $"/v2/{name}/manifests/{manifest.Digest}", manifest.Digest);
+    }
+
+    private Task DeleteManifestAsync(HttpContext context, string name, string reference)
+    {
+        context.Response.StatusCode = content.DeleteManifest(name, reference) ? 202 : throw new RegistryError(404, "MANIFEST_UNKNOWN", $"there is no {reference} in {name}");
+        return Task.CompletedTask;
+    }
+
+    private Task GetBlobAsync(HttpContext context, string name, string digest)
+    {
+        RegistryDigest.Require(digest);
+        byte[] bytes = FindBlob(name, digest) ?? throw new RegistryError(404, "BLOB_UNKNOWN", $"there is no blob {digest} in {name}");
+        context.Response.Headers["Docker-Content-Digest"] = digest;
+        return TypedResults.Bytes(bytes, "application/octet-stream", enableRangeProcessing: true).ExecuteAsync(context);
+    }
+
+    private Task DeleteBlobAsync(HttpContext context, string name, string digest)
+    {
+        RegistryDigest.Require(digest);
+        context.Response.StatusCode = content.DeleteBlob(name, digest) ? 202 : throw new RegistryError(404, "BLOB_UNKNOWN", $"there is no blob {digest} in {name}");
+        return Task.CompletedTask;
+    }
+
+    private async Task StartUploadAsync(HttpContext context, string name)
+    {
+        IQueryCollection query = context.Request.Query;
+        if (query["mount"].ToString() is { Length: > 0 } mount)
+        {
+            RegistryDigest.Require(mount);
+            // distribution-spec, "Mounting a blob from another repository": what cannot be mounted becomes an ordinary upload.
+            if (content.Mount(mount, query["from"].ToString(), name))
+            {
+                Created(context, $"/v2/{name}/blobs/{mount}", mount);
+                return;
+            }
+        }
+        else if (query["digest"].ToString() is { Length: > 0 } digest)
+        {
+            RegistryDigest.Require(digest);
+            byte[] bytes = await ReadAsync(context, LargestBody, "a blob");
+            content.PutBlob(name, bytes, digest);
+            Created(context, $"/v2/{name}/blobs/{digest}", digest);
+            return;
+        }
+        Accepted(context, name, content.StartUpload(name));
+    }
+
+    private async Task AppendAsync(HttpContext context, string name, string id)
+    {
+        RegistryUpload upload = content.Upload(name, id);
+        byte[] bytes = await ReadAsync(context, LargestBody, "a blob");
+        try
+        {
+            upload.Append(bytes, First(context.Request, bytes.Length));
+        }
+        catch (RegistryError error) when (error.Status == StatusCodes.Status416RangeNotSatisfiable)
+        {
+            Accepted(context, name, upload); // where to go on, whatever the status
+            throw;
+        }
+        Accepted(context, name, upload);
+    }
+
+    private async Task FinishUploadAsync(HttpContext context, string name, string id)
+    {
+        RegistryUpload upload = content.Upload(name, id);
+        string digest = RegistryDigest.Require(context.Request.Query["digest"].ToString());
+        byte[] last = await ReadAsync(context, LargestBody, "a blob");
+        if (last.Length > 0)
+        {
+            upload.Append(last, First(context.Request, last.Length));
+        }
+
+        content.PutBlob(name, upload.ToArray(), digest);
+        content.EndUpload(upload);
+        Created(context, $"/v2/{name}/blobs/{digest}", digest);
+    }
+
+    private Task UploadStatusAsync(HttpContext context, string name, string id)
+    {
+        Accepted(context, name, content.Upload(name, id));
+        context.Response.StatusCode = StatusCodes.Status204NoContent;
+        return Task.CompletedTask;
+    }
+
+    private Task CancelUploadAsync(HttpContext context, string name, string id)
+    {
+        content.EndUpload(content.Upload(name, id));
+        context.Response.StatusCode = StatusCodes.Status204NoContent;
+        return Task.CompletedTask;
+    }
+
+    private Task ListReferrersAsync(HttpContext context, string name, string digest)
+    {
+        if (!ReferrersApi)
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return context.Response.WriteAsync("404 page not found\n");
+        }
+        RegistryDigest.Require(digest);
+        IEnumerable<RegistryManifest> referrers = Referrers(name, digest);
+        if (context.Request.Query["artifactType"].ToString() is { Length: > 0 } wanted)
+        {
+            context.Response.Headers["OCI-Filters-Applied"] = "artifactType";
+            referrers = referrers.Where(referrer => referrer.ArtifactType == wanted);
+        }
+        return context.Response.WriteJsonAsync(
+            new JsonObject
+            {
+                ["schemaVersion"] = 2,
+                ["mediaType"] = RegistryManifest.OciIndex,
+                ["manifests"] = new JsonArray([.. referrers.Select(referrer => referrer.Descriptor())]),
+            },
+            RegistryManifest.OciIndex);
+    }
+
+    /// <summary>distribution-spec, "Listing Tags": <c>n</c> bounds the page, <c>last</c> is the name before it, <c>Link</c> leads on.</summary>
+    private static Task ListAsync(HttpContext context, JsonObject answer, string member, IReadOnlyList<string> names)
+    {
+        string last = context.Request.Query["last"].ToString(), n = context.Request.Query["n"].ToString();
+        int count = int.MaxValue;
+        if (n != "" && (!int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out count) || count < 0))
+        {
+            throw new RegistryError(400, "PAGINATION_NUMBER_INVALID", "n is not a number");
+        }
+
+        List<string> rest = [.. names.Where(name => string.CompareOrdinal(name, last) > 0)];
+        List<string> page = [.. rest.Take(count)];
+        if (page.Count > 0 && page.Count < rest.Count)
+        {
+            context.Response.Headers.Link = $"<{context.Request.Path}?n={n}&last={Uri.EscapeDataString(page[^1])}>; rel=\"next\"";
+        }
+
+        answer[member] = new JsonArray([.. page.Select(name => JsonValue.Create(name))]);
+        return context.Response.WriteJsonAsync(answer);
+    }
+
+    /// <summary>Where a chunk says it begins (<c>Content-Range: first-last</c>, both counted), or null if it does not say.</summary>
+    private static long? First(HttpRequest request, int length)
+    {
+        string range = request.Headers.ContentRange.ToString();
+        if (range == "")
+        {
+            return null;
+        }
+
+        if (range.Split('-') is [var from, var to]
+            && long.TryParse(from, NumberStyles.None, CultureInfo.InvariantCulture, out long first)
+            && long.TryParse(to, NumberStyles.None, CultureInfo.InvariantCulture, out long last)
+            && last - first + 1 == length)
+        {
+            return first;
+        }
+
+        throw new RegistryError(400, "BLOB_UPLOAD_INVALID", $"Content-Range does not fit a chunk of {length} bytes");
+    }
+
+    private static async Task<byte[]> ReadAsync(HttpContext context, long limit, string what)
+    {
+        using var bytes = new MemoryStream((int)Math.Min(context.Request.ContentLength ?? 0, limit));
+        var buffer = new byte[64 << 10];
+        int read;
+        while ((read = await context.Request.Body.ReadAsync(buffer, context.RequestAborted)) > 0)
+        {
+            if (bytes.Length + read > limit)
+            {
+                throw new RegistryError(413, "SIZE_INVALID", $"{what} may have {limit} bytes here");
+            }
+
+            bytes.Write(buffer, 0, read);
+        }
+        return bytes.ToArray();
+    }
+
+    private static void Created(HttpContext context, string location, string digest)
+    {
+        context.Response.StatusCode = StatusCodes.Status201Created;
+        context.Response.Headers.Location = location;
+        context.Response.Headers["Docker-Content-Digest"] = digest;
+    }
+
+    private static void Accepted(HttpContext context, string name, RegistryUpload upload)
+    {
+        context.Response.StatusCode = StatusCodes.Status202Accepted;
+        context.Response.Headers.Location = $"/v2/{name}/blobs/uploads/{upload.Id}";
+        context.Response.Headers.Range = $"0-{Math.Max(0, upload.Length - 1)}";
+        context.Response.Headers["Docker-Upload-UUID"] = upload.Id;
+    }
+}
