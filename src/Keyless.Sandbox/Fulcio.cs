@@ -1,0 +1,172 @@
+using System.Formats.Asn1;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace Keyless.Sandbox;
+
+/// <summary>A Fulcio: hands out certificates of ten minutes for a key and an identity token, with an SCT of its CT log embedded.</summary>
+/// <param name="claims">
+/// Checks a token and returns its claims. Throws <see cref="FormatException"/> for one it refuses; the message goes to the client.
+/// </param>
+public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvider time)
+{
+    private const string CodeSigning = "1.3.6.1.5.5.7.3.3";
+    private const string SctList = "1.3.6.1.4.1.11129.2.4.2";
+
+    private readonly Lock gate = new();
+    private readonly Hierarchy authority = Hierarchy.Create(TrustMaterial.StartOf(time));
+
+    /// <summary>The one issuer of tokens, as the configuration endpoint names it.</summary>
+    public string IssuerUrl { get; set; } = "";
+
+    /// <summary>What stands before repository names in certificates for GitHub's workflows.</summary>
+    public string GitHubServer { get; init; } = "https://github.com";
+
+    internal DateTimeOffset Start { get; } = TrustMaterial.StartOf(time);
+
+    internal CertificateIssuer Root => authority.Root;
+
+    internal CertificateIssuer Intermediate => authority.Intermediate;
+
+    public void Map(IEndpointRouteBuilder routes)
+    {
+        routes.MapPost("/api/v2/signingCert", (Delegate)AnswerAsync);
+        routes.MapGet("/api/v2/trustBundle", () => Answers.Json(new JsonObject { ["chains"] = new JsonArray(Chain()) }));
+        routes.MapGet("/api/v2/configuration", () => Answers.Json(new JsonObject
+        {
+            ["issuers"] = new JsonArray(new JsonObject
+            {
+                ["issuerUrl"] = IssuerUrl,
+                ["audience"] = "sigstore",
+                ["challengeClaim"] = "sub",
+                ["spiffeTrustDomain"] = "",
+            }),
+        }));
+    }
+
+    /// <summary>A certificate for this key and these claims, its SCT embedded.</summary>
+    /// <exception cref="FormatException">The claims name nobody.</exception>
+    internal X509Certificate2 Issue(byte[] spki, JsonObject identity)
+    {
+        var from = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds());
+        return Issue(spki, Extensions(spki, identity), from, from.AddMinutes(10), tbs => [log.Add(Intermediate.Certificate.PublicKey.ExportSubjectPublicKeyInfo(), tbs)]);
+    }
+
+    /// <summary>A certificate with these extensions and, last, the SCTs that <paramref name="scts"/> returns for its TBS; none of them: no SCT list.</summary>
+    internal X509Certificate2 Issue(byte[] spki, IReadOnlyList<X509Extension> extensions, DateTimeOffset from, DateTimeOffset to, Func<byte[], IReadOnlyList<byte[]>> scts)
+    {
+        var key = PublicKey.CreateFromSubjectPublicKeyInfo(spki, out _);
+        var nobody = new X500DistinguishedName("");
+        byte[] serial = CertificateIssuer.NewSerial();
+        lock (gate)
+        {
+            // RFC 6962 §3.2: what the log signs is the TBS as it is without the list.
+            X509Certificate2 plain = Intermediate.Issue(nobody, key, from, to, serial, extensions);
+            IReadOnlyList<byte[]> promised = scts(Tbs(plain));
+            return promised.Count == 0 ? plain : Intermediate.Issue(nobody, key, from, to, serial, [.. extensions, SctExtension(CtLog.List(promised))]);
+        }
+    }
+
+    /// <summary>All extensions of a leaf but the SCT list.</summary>
+    internal IReadOnlyList<X509Extension> Extensions(byte[] spki, JsonObject identity) =>
+    [
+        new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, critical: true),
+        CertificateIssuer.Purpose(CodeSigning, critical: false),
+        CertificateIssuer.SubjectKey(PublicKey.CreateFromSubjectPublicKeyInfo(spki, out _)),
+        Intermediate.AuthorityKey(),
+        LeafExtensions.SubjectAlternativeName(identity, GitHubServer),
+        .. LeafExtensions.About(identity, GitHubServer),
+    ];
+
+    internal static X509Extension SctExtension(byte[] list)
+    {
+        var value = new AsnWriter(AsnEncodingRules.DER);
+        value.WriteOctetString(list);
+        return new X509Extension(SctList, value.Encode(), critical: false);
+    }
+
+    internal static byte[] Tbs(X509Certificate2 certificate) =>
+        new AsnReader(certificate.RawData, AsnEncodingRules.DER).ReadSequence().ReadEncodedValue().ToArray();
+
+    private async Task<IResult> AnswerAsync(HttpContext context)
+    {
+        try
+        {
+            SigningRequest request = await Answers.ReadAsync<SigningRequest>(context);
+            JsonObject identity = claims(request.Credentials?.OidcIdentityToken ?? Bearer(context) ?? throw new FormatException("no identity token"));
+            X509Certificate2 leaf = Issue(ProvenKey(request, identity), identity);
+            return Answers.Json(new JsonObject { ["signedCertificateEmbeddedSct"] = new JsonObject { ["chain"] = Chain(leaf) } });
+        }
+        catch (FormatException e)
+        {
+            return Answers.GatewayError($"the identity token is not accepted: {e.Message}");
+        }
+        catch (BadHttpRequestException e)
+        {
+            return Answers.GatewayError(e.Message, e.StatusCode);
+        }
+    }
+
+    /// <summary>The public key whose private half the client has shown to hold.</summary>
+    private static byte[] ProvenKey(SigningRequest request, JsonObject identity)
+    {
+        if (request.CertificateSigningRequest is { Length: > 0 } csr)
+        {
+            return KeyOf(Encoding.UTF8.GetString(Answers.Base64(csr, "certificateSigningRequest")));
+        }
+
+        if (request.PublicKeyRequest?.PublicKey?.Content is not { Length: > 0 } pem)
+        {
+            throw new BadHttpRequestException("neither a certificate signing request nor a public key");
+        }
+
+        SubmittedKey key = SubmittedKey.FromPem(pem);
+        byte[] challenge = Encoding.UTF8.GetBytes(LeafExtensions.Challenge(identity));
+        byte[] proof = Answers.Base64(request.PublicKeyRequest.ProofOfPossession, "proofOfPossession");
+        return key.Verifies(CryptographicOperations.HashData(key.Hash, challenge), key.Hash, proof)
+            ? key.Spki
+            : throw new BadHttpRequestException("the proof of possession does not verify with the public key");
+    }
+
+    private static byte[] KeyOf(string csr)
+    {
+        try
+        {
+            // Loading checks the request's own signature; nothing else of it is used.
+            byte[] spki = CertificateRequest.LoadSigningRequestPem(csr, HashAlgorithmName.SHA384).PublicKey.ExportSubjectPublicKeyInfo();
+            return SubmittedKey.FromSpki(spki).Spki;
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException or NotSupportedException)
+        {
+            throw new BadHttpRequestException("the certificate signing request cannot be read or its signature does not verify", e);
+        }
+    }
+
+    private static string? Bearer(HttpContext context) =>
+        context.Request.Headers.Authorization.ToString() is { } header && header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : null;
+
+    private JsonObject Chain(params IEnumerable<X509Certificate2> leaf) => new()
+    {
+        ["certificates"] = new JsonArray([.. leaf.Append(Intermediate.Certificate).Append(Root.Certificate).Select(one => (JsonNode)(one.ExportCertificatePem() + "\n"))]),
+    };
+
+    private sealed record Hierarchy(CertificateIssuer Root, CertificateIssuer Intermediate)
+    {
+        public static Hierarchy Create(DateTimeOffset start)
+        {
+            CertificateIssuer root = CertificateIssuer.Root(CertificateIssuer.Name("fulcio-root.sandbox", "Sandbox Fulcio root"), 1, start, start.AddYears(10));
+            return new Hierarchy(root, root.Intermediate(
+                CertificateIssuer.Name("fulcio.sandbox", "Sandbox Fulcio"), 0, CodeSigning, start, start.AddYears(9)));
+        }
+    }
+
+    private sealed record SigningRequest(Credentials? Credentials, PublicKeyRequest? PublicKeyRequest, string? CertificateSigningRequest);
+
+    private sealed record Credentials(string? OidcIdentityToken);
+
+    private sealed record PublicKeyRequest(SubmittedPublicKey? PublicKey, string? ProofOfPossession);
+
+    private sealed record SubmittedPublicKey(string? Content);
+}
