@@ -1,0 +1,617 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.RegularExpressions;
+
+namespace Keyless.Oci;
+
+/// <summary>What a registry client needs beside addresses.</summary>
+/// <param name="Time">For deadlines, the life of tokens and pauses.</param>
+/// <param name="Note">Told, in one line, when credentials go to a host other than the registry.</param>
+public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = null);
+
+/// <summary>A manifest as the registry took it.</summary>
+/// <param name="Subject">The digest in its <c>OCI-Subject</c> header: the registry lists the manifest among that subject's referrers. Null without one.</param>
+/// <param name="ETag">For a later <c>If-Match</c>.</param>
+public sealed record PushedManifest(Digest? Subject, string? ETag);
+
+/// <summary>
+/// One repository of a registry, by the OCI distribution-spec 1.1. Content is believed by its digest only; of everything else the answer's
+/// shape is checked. Safe for calls side by side. Every failure is a <see cref="RegistryException"/>.
+/// </summary>
+public sealed partial class Registry : IDisposable
+{
+    private static readonly string[] ManifestTypes = [MediaTypes.OciManifest, MediaTypes.OciIndex, MediaTypes.DockerManifest, MediaTypes.DockerManifestList];
+
+    private readonly RegistryConnection connection;
+    private readonly RegistryAuth auth;
+    private readonly RegistrySettings settings;
+    private readonly string host;
+    private readonly string repository;
+    private readonly SemaphoreSlim fallbackTurn = new(1, 1);
+
+    // Where requests go by the registry's name, and where the transport has found them to arrive: http only for an insecure registry.
+    private readonly Uri named;
+    private Uri origin;
+
+    /// <param name="http">Built on <see cref="RegistryTransport.CreateHandler"/>; another one must not follow redirects.</param>
+    /// <param name="host">As <see cref="ImageReference.Registry"/> gives it.</param>
+    /// <param name="repository">As <see cref="ImageReference.Repository"/> gives it.</param>
+    /// <param name="userAgent">Sent with every request, those for tokens included.</param>
+    public Registry(HttpClient http, string host, string repository, RegistryCredentials credentials, RegistrySettings settings, string userAgent)
+    {
+        if ((ImageReference.WhatIsWrongWithRegistry(host) ?? ImageReference.WhatIsWrongWithRepository(repository)) is { } wrong)
+        {
+            throw new ArgumentException(wrong);
+        }
+
+        (this.host, this.repository, this.settings) = (host, repository, settings);
+        // Docker Hub's registry answers under a name of its own.
+        named = origin = new Uri($"https://{(host == "docker.io" ? "registry-1.docker.io" : host)}/");
+        connection = new RegistryConnection(http, userAgent, settings.Time);
+        auth = new RegistryAuth(host, repository, credentials, settings, connection);
+    }
+
+    public void Dispose()
+    {
+        auth.Dispose();
+        fallbackTurn.Dispose();
+    }
+
+    /// <summary>What a reference stands for now. A digest in it is what comes back; a tag is resolved once and must be pinned from then on.</summary>
+    public Task<Descriptor> ResolveAsync(ImageReference reference, CancellationToken cancel)
+    {
+        if (reference.Registry != host || reference.Repository != repository)
+        {
+            throw new ArgumentException($"{reference} is not in {host}/{repository}");
+        }
+
+        return reference.Digest is { } digest ? HeadManifestAsync(digest, cancel) : HeadManifestAsync(reference.Tag!, cancel);
+    }
+
+    /// <summary>Media type, digest and size of a manifest as the registry states them.</summary>
+    public Task<Descriptor> HeadManifestAsync(Digest digest, CancellationToken cancel) => HeadManifestAsync(digest.ToString(), digest, cancel);
+
+    /// <inheritdoc cref="HeadManifestAsync(Digest, CancellationToken)"/>
+    public Task<Descriptor> HeadManifestAsync(string tag, CancellationToken cancel) => HeadManifestAsync(RequireTag(tag), null, cancel);
+
+    /// <summary>A manifest whose bytes have this digest.</summary>
+    public async Task<Manifest> GetManifestAsync(Digest digest, CancellationToken cancel) =>
+        (await GetManifestAsync(digest.ToString(), digest, Limits.ManifestBytes, cancel)).Manifest;
+
+    /// <summary>A manifest whose bytes have the digest and size, and whose type is the one, of this descriptor.</summary>
+    public async Task<Manifest> GetManifestAsync(Descriptor descriptor, CancellationToken cancel)
+    {
+        string path = ManifestPath(descriptor.Digest.ToString());
+        if (descriptor.Size > Limits.ManifestBytes)
+        {
+            throw Failed(RegistryFailure.TooLarge, HttpMethod.Get, path, $"a manifest of {descriptor.Size} bytes, more than {Limits.ManifestBytes}");
+        }
+
+        Manifest manifest = (await GetManifestAsync(descriptor.Digest.ToString(), descriptor.Digest, descriptor.Size, cancel)).Manifest;
+        if (manifest.Bytes.Length != descriptor.Size)
+        {
+            throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, path, $"expected {descriptor.Size} bytes, got {manifest.Bytes.Length}");
+        }
+
+        if (manifest.MediaType != descriptor.MediaType)
+        {
+            throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, path, $"expected a {RegistryException.Quote(descriptor.MediaType)}, got a {RegistryException.Quote(manifest.MediaType)}");
+        }
+
+        return manifest;
+    }
+
+    /// <summary>The content of a descriptor, wherever the registry keeps it.</summary>
+    /// <param name="limit">In bytes; a larger descriptor is refused before anything is asked.</param>
+    public async Task<byte[]> GetBlobAsync(Descriptor descriptor, long limit, CancellationToken cancel)
+    {
+        string path = BlobPath(descriptor.Digest);
+        if (descriptor.Size > limit)
+        {
+            throw Failed(RegistryFailure.TooLarge, HttpMethod.Get, path, $"a blob of {descriptor.Size} bytes, more than {limit}");
+        }
+
+        using HttpResponseMessage response = await RequireAsync(await SendToStorageAsync(HttpMethod.Get, path, cancel), HttpStatusCode.OK, cancel);
+        byte[] bytes = await connection.ReadAsync(response, descriptor.Size, cancel);
+        if (bytes.Length != descriptor.Size)
+        {
+            throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, path, $"expected {descriptor.Size} bytes, got {bytes.Length}");
+        }
+
+        RequireDigest(descriptor.Digest, bytes, HttpMethod.Get, path);
+        return bytes;
+    }
+
+    public async Task<bool> HasBlobAsync(Digest digest, CancellationToken cancel)
+    {
+        using HttpResponseMessage response = await SendToStorageAsync(HttpMethod.Head, BlobPath(digest), cancel);
+        return response.StatusCode switch
+        {
+            HttpStatusCode.OK => true,
+            HttpStatusCode.NotFound => false,
+            _ => throw await connection.FailureAsync(response, auth.Redact, cancel),
+        };
+    }
+
+    /// <summary>Uploads a blob in one piece: POST for a place, PUT the bytes there (distribution-spec "POST then PUT").</summary>
+    public async Task<Digest> PushBlobAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
+    {
+        Digest digest = Digest.Of(content.Span);
+        Uri place;
+        using (HttpResponseMessage opened = await RequireAsync(
+            await SendAsync(HttpMethod.Post, At($"/v2/{repository}/blobs/uploads/"), null, cancel), HttpStatusCode.Accepted, cancel))
+        {
+            place = Location(opened);
+        }
+
+        string separator = place.Query.Length == 0 ? "?" : "&";
+        Uri target = RegistryAddress.Verbatim($"{place.AbsoluteUri}{separator}digest={Uri.EscapeDataString(digest.ToString())}");
+        using HttpResponseMessage stored = await RequireAsync(
+            await SendAsync(HttpMethod.Put, target, request => request.Content = Body(content, "application/octet-stream"), cancel), HttpStatusCode.Created, cancel);
+        RequireHeaderDigest(stored, digest);
+        return digest;
+    }
+
+    /// <summary>
+    /// Stores a manifest under its own digest. A registry that does not say what it stored is asked for it once, so that success never rests on
+    /// a status alone.
+    /// </summary>
+    public async Task<PushedManifest> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, Digest digest, CancellationToken cancel)
+    {
+        RequireDigest(digest, bytes.Span, HttpMethod.Put, ManifestPath(digest.ToString()));
+        (PushedManifest pushed, bool stated) = await PutManifestAsync(bytes, mediaType, digest.ToString(), digest, null, cancel);
+        if (!stated)
+        {
+            await HeadManifestAsync(digest, cancel);
+        }
+
+        return pushed;
+    }
+
+    /// <summary>Stores a manifest under a tag. Whether the tag holds it afterwards, only reading it shows.</summary>
+    /// <param name="ifMatch">An ETag; a registry that honours it answers 412 when the tag has moved since. Not all do.</param>
+    public async Task<PushedManifest> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, string tag, string? ifMatch, CancellationToken cancel) =>
+        (await PutManifestAsync(bytes, mediaType, RequireTag(tag), Digest.Of(bytes.Span), ifMatch, cancel)).Pushed;
+
+    /// <summary>
+    /// Everything that refers to a subject, unfiltered, by the referrers API; null where the registry has none (404, 400, 405, 406, or an answer
+    /// that is not exactly an OCI index). What cannot be read, or may not be, is an error and never "none". The list is the registry's claim.
+    /// </summary>
+    public async Task<IReadOnlyList<Descriptor>?> GetReferrersAsync(Digest subject, CancellationToken cancel)
+    {
+        var referrers = new Dictionary<Digest, Descriptor>();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        string path = $"/v2/{repository}/referrers/{subject}";
+        for (Uri? page = At(path); page is not null;)
+        {
+            if (seen.Count == Limits.ReferrerPages)
+            {
+                throw Failed(RegistryFailure.TooLarge, HttpMethod.Get, path, $"more than {Limits.ReferrerPages} pages of referrers");
+            }
+
+            seen.Add(page.PathAndQuery);
+
+            using HttpResponseMessage response = await SendAsync(HttpMethod.Get, page, request => Accept(request, MediaTypes.OciIndex), cancel);
+            bool isIndex = response.StatusCode == HttpStatusCode.OK && response.Content.Headers.NonValidated.TryGetValues("Content-Type", out HeaderStringValues type) && type.ToString() == MediaTypes.OciIndex;
+            if (seen.Count == 1 && !isIndex && response.StatusCode is HttpStatusCode.OK or HttpStatusCode.NotFound or HttpStatusCode.BadRequest or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotAcceptable)
+            {
+                return null;
+            }
+
+            await RequireAsync(response, HttpStatusCode.OK, cancel);
+            if (!isIndex)
+            {
+                throw RegistryConnection.Nonsense(response.RequestMessage!, "a page of referrers that is not an OCI index");
+            }
+
+            Manifest index = Parse(response, await connection.ReadAsync(response, Limits.ManifestBytes, cancel), null);
+            foreach (Descriptor referrer in index.Manifests)
+            {
+                referrers.TryAdd(referrer.Digest, referrer);
+            }
+
+            if (referrers.Count > Limits.Referrers)
+            {
+                throw Failed(RegistryFailure.TooLarge, HttpMethod.Get, path, $"more than {Limits.Referrers} referrers");
+            }
+
+            page = NextPage(response);
+            if (page is not null && seen.Contains(page.PathAndQuery))
+            {
+                throw RegistryConnection.Nonsense(response.RequestMessage!, "a page of referrers that leads back to one already read");
+            }
+        }
+        return [.. referrers.Values];
+    }
+
+    /// <summary>
+    /// What the fallback tag of a subject lists (distribution-spec "Referrers Tag Schema"), unfiltered: some writers put another artifact type
+    /// there than the manifest has. Null if there is no such tag; one that holds no OCI index is an error.
+    /// </summary>
+    public async Task<IReadOnlyList<Descriptor>?> GetFallbackReferrersAsync(Digest subject, CancellationToken cancel)
+    {
+        Manifest? index = (await FindFallbackAsync(FallbackTag(subject), cancel))?.Manifest;
+        return index is null ? null : [.. index.Manifests.DistinctBy(referrer => referrer.Digest)];
+    }
+
+    /// <summary>
+    /// Attaches a referrer: empty config and layer side by side, then the manifest under its own digest, then the fallback tag unless the
+    /// registry said that it lists the manifest itself.
+    /// </summary>
+    /// <param name="subject">As <see cref="HeadManifestAsync(Digest, CancellationToken)"/> gave it.</param>
+    /// <param name="emptyConfigPresent">The answer to <see cref="HasBlobAsync"/> for <see cref="Attachment.EmptyConfigDigest"/>, asked for before anything was signed.</param>
+    public async Task<AttachedReferrer> AttachAsync(Descriptor subject, Attachment attachment, bool emptyConfigPresent, CancellationToken cancel)
+    {
+        await Task.WhenAll(emptyConfigPresent ? Task.CompletedTask : PushBlobAsync(Attachment.EmptyConfig, cancel), PushBlobAsync(attachment.Content, cancel));
+
+        byte[] bytes = attachment.ToManifest(subject);
+        var referrer = new Descriptor(MediaTypes.OciManifest, Digest.Of(bytes), bytes.Length)
+        {
+            ArtifactType = attachment.ArtifactType,
+            Annotations = attachment.Annotations.ToDictionary(StringComparer.Ordinal),
+        };
+        PushedManifest pushed = await PutManifestAsync(bytes, referrer.MediaType, referrer.Digest, cancel);
+
+        // distribution-spec "Pushing Manifests with Subject": with OCI-Subject the registry has done the rest.
+        if (pushed.Subject != subject.Digest)
+        {
+            await AddToFallbackAsync(FallbackTag(subject.Digest), referrer, cancel);
+        }
+
+        return new AttachedReferrer(referrer, $"{host}/{repository}@{referrer.Digest}");
+    }
+
+    /// <summary>
+    /// Read, add, write, and read again until the entry is there: several signers write this tag, and most registries, distribution 2.8 among
+    /// them, answer an ETag without honouring If-Match.
+    /// </summary>
+    private async Task AddToFallbackAsync(string tag, Descriptor referrer, CancellationToken cancel)
+    {
+        await fallbackTurn.WaitAsync(cancel);
+        try
+        {
+            for (int attempt = 0; attempt < Limits.FallbackAttempts; attempt++)
+            {
+                if (attempt > 0)
+                {
+                    await Task.Delay(Limits.FallbackDelay * Random.Shared.NextDouble(), settings.Time, cancel);
+                }
+
+                (Manifest Manifest, string? ETag)? current = await FindFallbackAsync(tag, cancel);
+                if (Lists(current?.Manifest, referrer))
+                {
+                    return;
+                }
+
+                if (current?.Manifest.Manifests.Count >= Limits.IndexEntries)
+                {
+                    throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the index already has {Limits.IndexEntries} entries");
+                }
+
+                byte[] index = Append(current?.Manifest.Bytes, referrer, tag);
+                if (index.Length > Limits.ManifestBytes)
+                {
+                    throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the index would be larger than {Limits.ManifestBytes} bytes");
+                }
+
+                try
+                {
+                    await PutManifestAsync(index, MediaTypes.OciIndex, tag, current?.ETag, cancel);
+                }
+                catch (RegistryException e) when (e.Status is HttpStatusCode.PreconditionFailed)
+                {
+                    continue;
+                }
+                if (Lists((await FindFallbackAsync(tag, cancel))?.Manifest, referrer))
+                {
+                    return;
+                }
+            }
+            throw Failed(RegistryFailure.Refused, HttpMethod.Put, ManifestPath(tag), $"the entry was lost {Limits.FallbackAttempts} times to other writers of this tag");
+        }
+        finally
+        {
+            fallbackTurn.Release();
+        }
+    }
+
+    private byte[] Append(ReadOnlyMemory<byte>? index, Descriptor referrer, string tag)
+    {
+        try
+        {
+            return Attachment.Append(index, referrer);
+        }
+        catch (FormatException e)
+        {
+            throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, ManifestPath(tag), e.Message);
+        }
+    }
+
+    private static bool Lists(Manifest? index, Descriptor referrer) => index is not null && index.Manifests.Any(entry => entry.Digest == referrer.Digest);
+
+    private async Task<(Manifest Manifest, string? ETag)?> FindFallbackAsync(string tag, CancellationToken cancel)
+    {
+        try
+        {
+            (Manifest Manifest, string? ETag) found = await GetManifestAsync(tag, null, Limits.ManifestBytes, cancel);
+            return found.Manifest.MediaType == MediaTypes.OciIndex
+                ? found
+                : throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, ManifestPath(tag), "the referrers tag holds something that is not an OCI index");
+        }
+        catch (RegistryException e) when (e.Failure == RegistryFailure.NotFound)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>distribution-spec "Referrers Tag Schema": the algorithm cut at 32 characters, a dash, the hash cut at 64.</summary>
+    private static string FallbackTag(Digest subject) => $"{subject.Algorithm}-{subject.Hex[..64]}";
+
+    private async Task<Descriptor> HeadManifestAsync(string reference, Digest? digest, CancellationToken cancel)
+    {
+        using HttpResponseMessage response = await RequireAsync(
+            await FollowAsync(HttpMethod.Head, ManifestPath(reference), AcceptManifests, anywhere: false, cancel), HttpStatusCode.OK, cancel);
+        // A digest by another algorithm says nothing about the one asked for; the bytes do.
+        if (HeaderDigest(response) is { } stated && (digest is null || stated.Algorithm == digest.Algorithm) && ContentType(response) is { } mediaType && response.Content.Headers.ContentLength is { } size)
+        {
+            if (digest is not null && stated != digest)
+            {
+                throw RegistryConnection.Nonsense(response.RequestMessage!, $"asked for {digest}, got {stated}");
+            }
+
+            if (!MediaTypes.IsManifest(mediaType) && !MediaTypes.IsIndex(mediaType))
+            {
+                throw RegistryConnection.Nonsense(response.RequestMessage!, $"{RegistryException.Quote(mediaType)} is neither an image manifest nor an image index");
+            }
+
+            if (size > Limits.ManifestBytes)
+            {
+                throw Failed(RegistryFailure.TooLarge, HttpMethod.Head, ManifestPath(reference), $"a manifest of {size} bytes, more than {Limits.ManifestBytes}");
+            }
+
+            return new Descriptor(mediaType, digest ?? stated, size);
+        }
+
+        Manifest manifest = (await GetManifestAsync(reference, digest, Limits.ManifestBytes, cancel)).Manifest;
+        return new Descriptor(manifest.MediaType, manifest.Digest, manifest.Bytes.Length) { ArtifactType = manifest.ArtifactType };
+    }
+
+    private async Task<(Manifest Manifest, string? ETag)> GetManifestAsync(string reference, Digest? digest, long limit, CancellationToken cancel)
+    {
+        string path = ManifestPath(reference);
+        using HttpResponseMessage response = await RequireAsync(await FollowAsync(HttpMethod.Get, path, AcceptManifests, anywhere: false, cancel), HttpStatusCode.OK, cancel);
+        byte[] bytes = await connection.ReadAsync(response, limit, cancel);
+        if (digest is not null)
+        {
+            RequireDigest(digest, bytes, HttpMethod.Get, path);
+        }
+
+        Digest? stated = HeaderDigest(response);
+        if (stated is not null)
+        {
+            RequireDigest(stated, bytes, HttpMethod.Get, path);
+        }
+
+        return (Parse(response, bytes, digest ?? stated), response.Headers.ETag?.ToString());
+    }
+
+    /// <returns>Stated: the registry named the digest itself.</returns>
+    private async Task<(PushedManifest Pushed, bool Stated)> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, string reference, Digest digest, string? ifMatch, CancellationToken cancel)
+    {
+        void Shape(HttpRequestMessage request)
+        {
+            request.Content = Body(bytes, mediaType);
+            // RFC 9110 §13.1.1: a weak tag never matches.
+            if (ifMatch is not null && !ifMatch.StartsWith("W/", StringComparison.Ordinal))
+            {
+                request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
+            }
+        }
+
+        using HttpResponseMessage response = await RequireAsync(await SendAsync(HttpMethod.Put, At(ManifestPath(reference)), Shape, cancel), HttpStatusCode.Created, cancel);
+        bool stated = RequireHeaderDigest(response, digest);
+        return (new PushedManifest(Digest.TryParse(Header(response, "OCI-Subject"), out Digest? subject) ? subject : null, response.Headers.ETag?.ToString()), stated);
+    }
+
+    /// <summary>The next page of a list (RFC 8288), which must be one of the same list.</summary>
+    private Uri? NextPage(HttpResponseMessage response)
+    {
+        HttpRequestMessage request = response.RequestMessage!;
+        string link = response.Headers.NonValidated.TryGetValues("Link", out HeaderStringValues links) ? links.ToString() : "";
+        if (!link.Contains("next", StringComparison.OrdinalIgnoreCase))
+        {
+            return null;
+        }
+        // Any doubt is an error: a page left out would be a signature not seen.
+        if (link.Length > Limits.LocationLength || Next().Match(link) is not { Success: true } match)
+        {
+            throw RegistryConnection.Nonsense(request, "a Link header that is not the next page");
+        }
+
+        Uri page = Resolve(response, match.Groups["target"].Value);
+        return RegistryAddress.IsSameOrigin(page, origin) && page.AbsolutePath.StartsWith($"/v2/{repository}/referrers/", StringComparison.Ordinal)
+            && !page.AbsolutePath.Contains("..", StringComparison.Ordinal)
+            ? page
+            : throw RegistryConnection.Nonsense(request, "a next page outside this repository's referrers");
+    }
+
+    private Task<HttpResponseMessage> SendToStorageAsync(HttpMethod method, string path, CancellationToken cancel) =>
+        FollowAsync(method, path, null, anywhere: true, cancel);
+
+    /// <summary>Follows redirects by our rules; credentials stay with the registry (see <see cref="SendAsync"/>).</summary>
+    /// <param name="anywhere">Blobs may be kept elsewhere, manifests not.</param>
+    private async Task<HttpResponseMessage> FollowAsync(HttpMethod method, string path, Action<HttpRequestMessage>? shape, bool anywhere, CancellationToken cancel)
+    {
+        Uri address = At(path);
+        for (int hops = 0; ; hops++)
+        {
+            HttpResponseMessage response = await SendAsync(method, address, shape, cancel);
+            if (response.StatusCode is not (HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther
+                or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect))
+            {
+                return response;
+            }
+
+            using (response)
+            {
+                if (hops == Limits.Redirects)
+                {
+                    throw RegistryConnection.Nonsense(response.RequestMessage!, $"more than {Limits.Redirects} redirects");
+                }
+
+                address = Location(response);
+                if (!anywhere && !RegistryAddress.IsSameOrigin(address, origin))
+                {
+                    throw RegistryConnection.Nonsense(response.RequestMessage!, $"a manifest that is kept at another host ({address.Authority})");
+                }
+            }
+        }
+    }
+
+    /// <summary>
+    /// One request, and once more if the registry asks who we are. Only the registry's own origin ever sees or gets an answer to that:
+    /// storage hosts are strangers (GHSA-vh4v-2xq2-g5cg).
+    /// </summary>
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, Uri address, Action<HttpRequestMessage>? shape, CancellationToken cancel)
+    {
+        bool own = RegistryAddress.IsSameOrigin(address, origin) || RegistryAddress.IsSameOrigin(address, named);
+        AuthenticationHeaderValue? authorization = own ? await auth.HeaderAsync(cancel) : null;
+        HttpResponseMessage response = await SendOnceAsync(method, address, shape, authorization, cancel);
+        if (own)
+        {
+            origin = new Uri(response.RequestMessage!.RequestUri!.GetLeftPart(UriPartial.Authority));
+        }
+
+        if (response.StatusCode != HttpStatusCode.Unauthorized || !own)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            authorization = await auth.AnswerAsync(response, authorization, cancel);
+        }
+
+        response = await SendOnceAsync(method, response.RequestMessage!.RequestUri!, shape, authorization, cancel);
+        if (response.StatusCode != HttpStatusCode.Unauthorized)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            throw auth.Refused(response);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendOnceAsync(HttpMethod method, Uri address, Action<HttpRequestMessage>? shape, AuthenticationHeaderValue? authorization, CancellationToken cancel)
+    {
+        // Not disposed: the answer refers to it, and its content is memory.
+        var request = new HttpRequestMessage(method, address);
+        shape?.Invoke(request);
+        request.Headers.Authorization = authorization;
+        return await connection.SendAsync(request, cancel);
+    }
+
+    private async Task<HttpResponseMessage> RequireAsync(HttpResponseMessage response, HttpStatusCode expected, CancellationToken cancel)
+    {
+        if (response.StatusCode == expected)
+        {
+            return response;
+        }
+
+        using (response)
+        {
+            throw await connection.FailureAsync(response, auth.Redact, cancel);
+        }
+    }
+
+    private Uri Location(HttpResponseMessage response) =>
+        Resolve(response, Header(response, "Location") ?? throw RegistryConnection.Nonsense(response.RequestMessage!, $"{(int)response.StatusCode} without one Location"));
+
+    private Uri Resolve(HttpResponseMessage response, string location)
+    {
+        try
+        {
+            return RegistryAddress.Resolve(response.RequestMessage!.RequestUri!, location, origin);
+        }
+        catch (FormatException e)
+        {
+            throw RegistryConnection.Nonsense(response.RequestMessage!, e.Message);
+        }
+    }
+
+    private static Manifest Parse(HttpResponseMessage response, byte[] bytes, Digest? digest)
+    {
+        try
+        {
+            return Manifest.Parse(bytes, ContentType(response), digest ?? Digest.Of(bytes));
+        }
+        catch (FormatException e)
+        {
+            throw RegistryConnection.Nonsense(response.RequestMessage!, e.Message);
+        }
+    }
+
+    private static Digest? HeaderDigest(HttpResponseMessage response) => Header(response, "Docker-Content-Digest") switch
+    {
+        null => null,
+        var text when Digest.TryParse(text, out Digest? digest) => digest,
+        var text => throw RegistryConnection.Nonsense(response.RequestMessage!, $"Docker-Content-Digest is {RegistryException.Quote(text)}"),
+    };
+
+    /// <summary>Instead of reading back what was stored: what the registry says it stored.</summary>
+    /// <returns>Whether it says so. It need not, and it may prefer another algorithm; then there is nothing to compare.</returns>
+    private static bool RequireHeaderDigest(HttpResponseMessage response, Digest digest)
+    {
+        if (HeaderDigest(response) is not { } stored || stored.Algorithm != digest.Algorithm)
+        {
+            return false;
+        }
+
+        return stored == digest ? true : throw RegistryConnection.Nonsense(response.RequestMessage!, $"sent {digest}, the registry stored {stored}");
+    }
+
+    private void RequireDigest(Digest expected, ReadOnlySpan<byte> bytes, HttpMethod method, string path)
+    {
+        Digest actual = expected.OfSameAlgorithm(bytes);
+        if (actual != expected)
+        {
+            throw Failed(RegistryFailure.Nonsense, method, path, $"expected content {expected}, got {actual}");
+        }
+    }
+
+    private RegistryException Failed(RegistryFailure failure, HttpMethod method, string path, string why) =>
+        new(failure, $"{RegistryException.Describe(method, At(path))}: {why}");
+
+    private static string? ContentType(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType;
+
+    /// <summary>A header that is there exactly once; twice is as good as none, since nobody knows which is meant.</summary>
+    private static string? Header(HttpResponseMessage response, string name) =>
+        response.Headers.NonValidated.TryGetValues(name, out HeaderStringValues values) && values.Count == 1 ? values.ToString() : null;
+
+    private static ReadOnlyMemoryContent Body(ReadOnlyMemory<byte> bytes, string mediaType) =>
+        new(bytes) { Headers = { ContentType = new MediaTypeHeaderValue(mediaType) } };
+
+    private static void AcceptManifests(HttpRequestMessage request) => Accept(request, ManifestTypes);
+
+    private static void Accept(HttpRequestMessage request, params string[] mediaTypes)
+    {
+        foreach (string mediaType in mediaTypes)
+        {
+            request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(mediaType));
+        }
+    }
+
+    private static string RequireTag(string tag) =>
+        ImageReference.IsTag(tag) ? tag : throw new ArgumentException($"{RegistryException.Quote(tag)} is not a tag");
+
+    private string ManifestPath(string reference) => $"/v2/{repository}/manifests/{reference}";
+
+    private string BlobPath(Digest digest) => $"/v2/{repository}/blobs/{digest}";
+
+    private Uri At(string path) => new(origin, path);
+
+    [GeneratedRegex("""\A\s*<(?<target>[^<>\s]+)>\s*;\s*rel\s*=\s*"?next"?\s*\z""", RegexOptions.CultureInvariant)]
+    private static partial Regex Next();
+}

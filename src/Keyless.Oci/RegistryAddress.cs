@@ -1,0 +1,116 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Keyless.Oci;
+
+/// <summary>Addresses a registry names: Location headers, next pages, token realms.</summary>
+internal static class RegistryAddress
+{
+    private enum Zone
+    {
+        Public,
+        Private,
+        LinkLocal,
+        Loopback,
+    }
+
+    /// <summary>An address whose path and query are sent as they were written: storage services sign them, byte for byte.</summary>
+    public static Uri Verbatim(string absolute) =>
+        new(absolute, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+
+    public static bool IsSameOrigin(Uri a, Uri b) =>
+        a.Scheme == b.Scheme && a.Port == b.Port && a.Host.Equals(b.Host, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Resolves a Location against the address that answered with it, and refuses where no registry has a reason to send us.</summary>
+    /// <param name="registry">Private addresses are allowed only where the registry's own is of that kind.</param>
+    public static Uri Resolve(Uri from, string location, Uri registry)
+    {
+        // Printable ASCII without '#' only: nothing is left for two parsers to disagree about.
+        if (location.Length is 0 or > Limits.LocationLength || location.AsSpan().ContainsAnyExceptInRange('!', '~') || location.AsSpan().ContainsAny('#', '\\'))
+        {
+            throw new FormatException("the address it names is empty, too long or not printable ASCII");
+        }
+
+        Uri target;
+        try
+        {
+            target = location switch
+            {
+                _ when location.Contains("://", StringComparison.Ordinal) && location.StartsWith("http", StringComparison.OrdinalIgnoreCase) => Verbatim(location),
+                _ when location.StartsWith("//", StringComparison.Ordinal) => Verbatim($"{from.Scheme}:{location}"),
+                _ when location.StartsWith('/') => Verbatim($"{from.Scheme}://{from.Authority}{location}"),
+                _ => new Uri(from, location),
+            };
+        }
+        catch (UriFormatException)
+        {
+            throw new FormatException("the address it names is not a URI");
+        }
+        Require(target, from, registry);
+        return target;
+    }
+
+    /// <summary>Refuses anything but http(s) without user info, a step down from https, and private addresses of somebody else.</summary>
+    public static void Require(Uri target, Uri from, Uri registry)
+    {
+        if (target.Scheme != Uri.UriSchemeHttps && target.Scheme != Uri.UriSchemeHttp)
+        {
+            throw new FormatException("the address it names is neither https nor http");
+        }
+
+        if (target.UserInfo.Length > 0)
+        {
+            throw new FormatException("the address it names has user information");
+        }
+
+        if (from.Scheme == Uri.UriSchemeHttps && target.Scheme == Uri.UriSchemeHttp)
+        {
+            throw new FormatException($"it leads from https to http ({target.Authority})");
+        }
+
+        // CVE-2026-49349, GHSA-vh4v-2xq2-g5cg: a public registry must not point into the network the build runs in.
+        Zone zone = ZoneOf(target);
+        if (zone != Zone.Public && !target.Host.Equals(registry.Host, StringComparison.OrdinalIgnoreCase) && (zone == Zone.LinkLocal || zone != ZoneOf(registry)))
+        {
+            throw new FormatException($"it leads to a private address ({target.Authority})");
+        }
+    }
+
+    private static Zone ZoneOf(Uri uri)
+    {
+        string host = uri.Host.TrimEnd('.');
+        if (host == "localhost" || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase))
+        {
+            return Zone.Loopback;
+        }
+
+        if (uri.HostNameType is not (UriHostNameType.IPv4 or UriHostNameType.IPv6) || !IPAddress.TryParse(uri.DnsSafeHost.TrimEnd('.'), out IPAddress? address))
+        {
+            return Zone.Public;
+        }
+
+        if (address.IsIPv4MappedToIPv6)
+        {
+            address = address.MapToIPv4();
+        }
+
+        if (IPAddress.IsLoopback(address))
+        {
+            return Zone.Loopback;
+        }
+
+        if (address.AddressFamily == AddressFamily.InterNetworkV6)
+        {
+            return address.IsIPv6LinkLocal || address.IsIPv6Multicast || address.Equals(IPAddress.IPv6Any) ? Zone.LinkLocal
+                : address.IsIPv6UniqueLocal || address.IsIPv6SiteLocal ? Zone.Private
+                : Zone.Public;
+        }
+
+        return address.GetAddressBytes() switch
+        {
+            [0, ..] or [169, 254, ..] or [>= 224, ..] => Zone.LinkLocal,
+            [10, ..] or [192, 168, ..] or [172, >= 16 and <= 31, ..] or [100, >= 64 and <= 127, ..] => Zone.Private,
+            _ => Zone.Public,
+        };
+    }
+}
