@@ -1,0 +1,92 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Keyless.Sigstore.Formats;
+
+/// <summary>
+/// A signed note that commits to a log's tree (C2SP signed-note and tlog-checkpoint). Nothing in it is trusted yet.
+/// </summary>
+internal sealed record Checkpoint
+{
+    /// <summary>The signed bytes: everything up to and including the line feed before the last blank line.</summary>
+    public required byte[] Text { get; init; }
+
+    public required string Origin { get; init; }
+
+    public required long Size { get; init; }
+
+    public required byte[] RootHash { get; init; }
+
+    public required IReadOnlyList<NoteSignature> Signatures { get; init; }
+
+    /// <exception cref="FormatException">Not a checkpoint; one bad line makes the whole note bad.</exception>
+    public static Checkpoint Parse(string note)
+    {
+        if (note.Length > Limits.CheckpointBytes)
+        {
+            throw Malformed("too long");
+        }
+
+        if (note.Any(character => character < 0x20 && character != '\n'))
+        {
+            throw Malformed("a control character");
+        }
+
+        // signed-note: the signatures follow the *last* blank line; the text may contain others.
+        int blank = note.LastIndexOf("\n\n", StringComparison.Ordinal);
+        if (blank < 0 || note[^1] != '\n' || blank + 2 == note.Length)
+        {
+            throw Malformed("text, a blank line and signature lines expected");
+        }
+
+        string[] lines = note[..blank].Split('\n');
+        if (lines is not [{ Length: > 0 } origin, var size, var hash, ..] || lines.Any(line => line.Length == 0))
+        {
+            throw Malformed("fewer than three lines, or an empty one");
+        }
+
+        string[] signatures = note[(blank + 2)..^1].Split('\n');
+        return signatures.Length <= Limits.CheckpointSignatures
+            ? new Checkpoint
+            {
+                Text = Encoding.UTF8.GetBytes(note[..(blank + 1)]),
+                Origin = origin,
+                Size = ParseSize(size),
+                RootHash = ParseHash(hash),
+                Signatures = [.. signatures.Select(NoteSignature.Parse)],
+            }
+            : throw Malformed($"more than {Limits.CheckpointSignatures} signatures");
+    }
+
+    private static long ParseSize(string size) =>
+        long.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out long leaves)
+        && string.Equals(size, leaves.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+            ? leaves
+            : throw Malformed("the tree size is not a plain decimal number");
+
+    private static byte[] ParseHash(string hash) =>
+        Base64.TryDecode(hash, out byte[] root) && root.Length == SHA256.HashSizeInBytes && Convert.ToBase64String(root) == hash
+            ? root
+            : throw Malformed("the root hash is not 32 bytes of base64");
+
+    internal static FormatException Malformed(string what) => new($"malformed checkpoint: {what}");
+}
+
+/// <summary>One signature line: em dash, name, and base64 of a four byte key id and the signature.</summary>
+internal sealed record NoteSignature(string Name, uint KeyId, byte[] Signature)
+{
+    public static NoteSignature Parse(string line)
+    {
+        // U+2014, then single spaces; a name has neither spaces nor plus signs.
+        if (line.Split(' ') is not ["\u2014", { Length: > 0 } name, var encoded]
+            || name.Any(character => char.IsWhiteSpace(character) || character == '+')
+            || !Base64.TryDecode(encoded, out byte[] bytes) || Convert.ToBase64String(bytes) != encoded || bytes.Length < 5)
+        {
+            throw Checkpoint.Malformed("a signature line that is not one");
+        }
+
+        return new NoteSignature(name, BinaryPrimitives.ReadUInt32BigEndian(bytes), bytes[4..]);
+    }
+}

@@ -1,0 +1,160 @@
+using System.Security.Cryptography;
+using System.Text;
+using Keyless.Sigstore.Formats;
+
+namespace Keyless.Sigstore;
+
+/// <summary>
+/// Whom one Sigstore deployment trusts: its certificate authorities, logs and timestamp authorities
+/// (protobuf-specs, sigstore_trustroot.proto).
+/// </summary>
+/// <remarks>
+/// The document is signed (TUF) or given by the user; members this client does not know are ignored. An instance it cannot use
+/// (an unknown kind of key, an id that does not belong to the key, no start) is left out, which can only narrow what is accepted.
+/// </remarks>
+public sealed class TrustedRoot
+{
+    private const string MediaType = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
+
+    private readonly List<string> warnings = [];
+
+    private TrustedRoot() { }
+
+    /// <summary>What was left out, one sentence each.</summary>
+    public IReadOnlyList<string> Warnings => warnings;
+
+    internal IReadOnlyList<TransparencyLog> Logs { get; private set; } = [];
+
+    internal IReadOnlyList<TransparencyLog> CertificateLogs { get; private set; } = [];
+
+    internal IReadOnlyList<CertificateAuthority> CertificateAuthorities { get; private set; } = [];
+
+    internal IReadOnlyList<CertificateAuthority> TimestampAuthorities { get; private set; } = [];
+
+    /// <exception cref="FormatException">Not a trusted root.</exception>
+    public static TrustedRoot Parse(ReadOnlyMemory<byte> json)
+    {
+        JsonFields document = JsonFields.Parse(json, "trusted root", Limits.TrustDocumentBytes);
+        string mediaType = document.RequiredText("mediaType");
+        if (mediaType != MediaType)
+        {
+            throw new MalformedException("schema", $"malformed trusted root: media type \"{Shown.Of(mediaType)}\", \"{MediaType}\" expected");
+        }
+
+        var root = new TrustedRoot();
+        root.Logs = root.ReadLogs(document, "tlogs");
+        root.CertificateLogs = root.ReadLogs(document, "ctlogs");
+        root.CertificateAuthorities = root.ReadAuthorities(document, "certificateAuthorities");
+        root.TimestampAuthorities = root.ReadAuthorities(document, "timestampAuthorities");
+        return root;
+    }
+
+    // Lists, not maps by key id: one key may be listed with several windows.
+    private List<TransparencyLog> ReadLogs(JsonFields document, string name)
+    {
+        var logs = new List<TransparencyLog>();
+        foreach (JsonFields instance in document.Objects(name, Limits.TrustRootInstances))
+        {
+            string baseUrl = instance.Text("baseUrl") ?? "";
+            JsonFields key = instance.RequiredObject("publicKey");
+            byte[] raw = key.RequiredBytes("rawBytes");
+            string details = key.RequiredText("keyDetails");
+            TimeWindow? window = TimeWindow.Parse(key.Object("validFor"), $"trusted root.{name}");
+            byte[] logId = instance.RequiredObject("logId").RequiredBytes("keyId");
+            string hash = instance.RequiredText("hashAlgorithm");
+            try
+            {
+                logs.Add(TransparencyLog.Create(baseUrl, raw, details, logId, hash, window));
+            }
+            catch (FormatException e)
+            {
+                warnings.Add($"{name} entry {Shown.Of(baseUrl)} of the trusted root is not used: {e.Message}");
+            }
+        }
+
+        return logs;
+    }
+
+    private List<CertificateAuthority> ReadAuthorities(JsonFields document, string name)
+    {
+        var authorities = new List<CertificateAuthority>();
+        foreach (JsonFields instance in document.Objects(name, Limits.TrustRootInstances))
+        {
+            string uri = instance.Text("uri") ?? "";
+            byte[][] chain =
+            [
+                .. instance.RequiredObject("certChain").Objects("certificates", Limits.ChainCertificates)
+                    .Select(certificate => certificate.RequiredBytes("rawBytes")),
+            ];
+            if (TimeWindow.Parse(instance.Object("validFor"), $"trusted root.{name}") is { } window && chain.Length > 0)
+            {
+                authorities.Add(new CertificateAuthority(uri, chain, window));
+            }
+            else
+            {
+                warnings.Add($"{name} entry {Shown.Of(uri)} of the trusted root is not used: no certificates, or validFor.start is missing");
+            }
+        }
+
+        return authorities;
+    }
+}
+
+/// <summary>A log whose key is to be believed within a window: a transparency log or a CT log.</summary>
+internal sealed record TransparencyLog(string BaseUrl, byte[] LogId, VerificationKey Key, TimeWindow Window)
+{
+    /// <summary>Host of the base URL without port: the name under which a Rekor v2 log signs its checkpoints.</summary>
+    public string Host => Uri.TryCreate(BaseUrl, UriKind.Absolute, out Uri? url) ? url.Host : "";
+
+    /// <exception cref="FormatException">This client cannot use it; says why.</exception>
+    public static TransparencyLog Create(string baseUrl, byte[] raw, string details, byte[] logId, string hash, TimeWindow? window)
+    {
+        if (hash != "SHA2_256")
+        {
+            throw new FormatException($"hash algorithm {Shown.Of(hash)}");
+        }
+
+        if (window is null)
+        {
+            throw new FormatException("validFor.start is missing");
+        }
+
+        byte[] spki = details.StartsWith("PKCS1_RSA_", StringComparison.Ordinal) ? VerificationKey.WrapPkcs1(raw) : raw;
+        VerificationKey key = VerificationKey.FromSpki(spki);
+        RequireKind(key, details);
+        var log = new TransparencyLog(baseUrl, logId, key, window);
+        return logId.AsSpan().SequenceEqual(SHA256.HashData(spki)) || logId.AsSpan().SequenceEqual(log.NoteKeyHash())
+            ? log
+            : throw new FormatException("its log id does not belong to its key");
+    }
+
+    /// <summary>
+    /// The note key id before it is cut to four bytes (C2SP signed-note): over the name for Ed25519 and RSA, over the key
+    /// alone for ECDSA.
+    /// </summary>
+    public byte[] NoteKeyHash() => Key switch
+    {
+        { IsEcdsa: true } => SHA256.HashData(Key.Spki),
+        { IsEd25519: true } => SHA256.HashData([.. Encoding.UTF8.GetBytes(Host), (byte)'\n', 1, .. Key.Ed25519Key]),
+        _ => SHA256.HashData([.. Encoding.UTF8.GetBytes(Host), (byte)'\n', 0xff, .. "PKIX-RSA-PKCS#1v1.5"u8, .. Key.Spki]),
+    };
+
+    // protobuf-specs, PublicKeyDetails. A name this client does not know makes the instance unusable, not the document.
+    private static void RequireKind(VerificationKey key, string details)
+    {
+        bool fits = details switch
+        {
+            "PKIX_ECDSA_P256_SHA_256" => key.FieldBytes == 32,
+            "PKIX_ECDSA_P384_SHA_384" => key.FieldBytes == 48,
+            "PKIX_ECDSA_P521_SHA_512" => key.FieldBytes == 66,
+            "PKIX_ED25519" => key.IsEd25519,
+            "PKCS1_RSA_PKCS1V5" or "PKIX_RSA_PKCS1V5" => key.IsRsa,
+            "PKIX_RSA_PKCS1V15_2048_SHA256" or "PKIX_RSA_PKCS1V15_3072_SHA256" or "PKIX_RSA_PKCS1V15_4096_SHA256" => key.Details == details,
+            _ => throw new FormatException($"keys of kind {Shown.Of(details)} are not supported"),
+        };
+        if (!fits)
+        {
+            throw new FormatException($"its key is not a {Shown.Of(details)}");
+        }
+    }
+}
