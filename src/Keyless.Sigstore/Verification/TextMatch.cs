@@ -1,0 +1,64 @@
+using System.Text.RegularExpressions;
+
+namespace Keyless.Sigstore;
+
+/// <summary>How a policy names an identity or an issuer: the whole text, or a pattern that the whole text must match.</summary>
+/// <remarks>Ordinal, byte for byte: no trimming, no case folding, no normalisation of URLs.</remarks>
+public sealed class TextMatch
+{
+    private const int LongestPattern = 1024;
+
+    // A workflow and a person of hosts that cannot exist (RFC 6761 §6.4): what admits both was meant for neither.
+    private static readonly string[] Unrelated =
+        ["https://ci.anywhere.invalid/any-owner/any-repo/.github/workflows/any.yml@refs/heads/any", "anybody@anyplace.invalid"];
+
+    private readonly string text;
+    private readonly Regex? whole;
+
+    private TextMatch(string text, Regex? whole) => (this.text, this.whole) = (text, whole);
+
+    /// <exception cref="ArgumentException">An empty text names nobody.</exception>
+    public static TextMatch Exactly(string text) => text.Length > 0 ? new TextMatch(text, null) : throw new ArgumentException("an empty value names nobody");
+
+    /// <summary>A regular expression without look-around and back references, matched against the whole value.</summary>
+    /// <exception cref="ArgumentException">Not a pattern, or longer than 1024 characters; the message is fit for the user.</exception>
+    public static TextMatch Pattern(string pattern)
+    {
+        if (pattern.Length is 0 or > LongestPattern)
+        {
+            throw new ArgumentException($"a pattern has 1 to {LongestPattern} characters");
+        }
+
+        try
+        {
+            _ = Compile(pattern); // alone first: a stray bracket must not close the group below
+            return new TextMatch(pattern, Compile($@"\A(?:{pattern})\z"));
+        }
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
+        {
+            throw new ArgumentException($"not a regular expression this client takes: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+    }
+
+    /// <summary>A pattern that also matches what nobody could have meant.</summary>
+    public bool AdmitsEverything => whole is not null && Unrelated.All(whole.IsMatch);
+
+    public bool IsMatch(string value) => whole?.IsMatch(value) ?? string.Equals(text, value, StringComparison.Ordinal);
+
+    /// <summary>A sentence for the two ways in which people most often miss; null where neither applies.</summary>
+    public string? NearMiss(string value)
+    {
+        if (whole is null)
+        {
+            return string.Equals(text, value, StringComparison.OrdinalIgnoreCase) ? "they differ only in upper and lower case" : null;
+        }
+
+        return Compile(text).IsMatch(value) ? $"the pattern matches a part of it; patterns are matched against the whole value, so write .*{text}.*" : null;
+    }
+
+    public override string ToString() => whole is null ? text : $"/{text}/";
+
+    // Linear in the value's length whatever the pattern is.
+    private static Regex Compile(string pattern) =>
+        new(pattern, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture);
+}
