@@ -1,0 +1,146 @@
+using Keyless.Sigstore.Formats;
+using Keyless.Sigstore.Signing;
+
+namespace Keyless.Sigstore;
+
+/// <summary>
+/// Signs artifacts in the name of whoever runs the build (Sigstore client spec §2). One session, that is one token, key and
+/// certificate, serves as many artifacts as its ten minutes allow.
+/// </summary>
+/// <param name="verifier">Accepts a bundle before it leaves here; its trusted root is that of the instance.</param>
+/// <param name="client">Must not follow redirects: requests carry identity tokens.</param>
+/// <param name="userAgent">Who asks: <c>Keyless.MSBuild/1.2.3</c>.</param>
+/// <param name="allowHttp">Plain http to services on other machines.</param>
+/// <param name="acceptPublicLog">The user agrees that an identity that may be private goes into a public log.</param>
+public sealed class Signer(
+    SigstoreInstance instance,
+    Verifier verifier,
+    AmbientIdentity identities,
+    HttpClient client,
+    string userAgent,
+    TimeProvider time,
+    bool allowHttp,
+    bool acceptPublicLog)
+{
+    private readonly Http http = new(client, userAgent);
+
+    /// <exception cref="FormatException">The signing config does not name what signing needs, or names what the trusted root does not know.</exception>
+    /// <exception cref="IdentityException">There is no usable token.</exception>
+    /// <exception cref="ServiceException">Fulcio gave no certificate.</exception>
+    public async Task<SigningSession> BeginAsync(CancellationToken cancel)
+    {
+        SigningServices services = Services();
+        IdentityToken token = await identities.GetAsync(cancel);                                            // §2.1.1
+        token.MustBeUsableAt(time.GetUtcNow());
+        if (!acceptPublicLog)
+        {
+            PublicRecord.MustBePublic(token, instance.TrustedRoot);
+        }
+
+        return await SigningSession.CertifyAsync(services, token, new Fulcio(http, services.Fulcio, time), cancel); // §2.1.2, §2.1.3
+    }
+
+    /// <param name="annotations">Go into the signed statement, sorted by name.</param>
+    /// <exception cref="ServiceException">No timestamp or no log entry, or our own verifier would not accept the bundle.</exception>
+    public async Task<SignedBundle> SignAsync(
+        SigningSession session, ArtifactDigest subject, string predicateType, IReadOnlyDictionary<string, string> annotations, CancellationToken cancel)
+    {
+        byte[] statement = Statement.Write(subject, predicateType, annotations);
+        SignedStatement signed = session.Sign(statement);                                                   // §2.1.4
+
+        // In flight together: both need the signature alone (§2.1.5, §2.1.6).
+        Task<IReadOnlyList<byte[]>> timestamps = session.Services.TimestampAuthorities.AskAsync(
+            service => new TimestampAuthority(http, service).StampAsync(signed.Signature, cancel));
+        Task<IReadOnlyList<byte[]>> entries = session.Services.Rekor.AskAsync(
+            service => new Rekor(http, service).AddAsync(signed, cancel));
+        await Task.WhenAll(timestamps, entries);
+
+        byte[] bundle = BundleWriter.Write(signed, await entries, await timestamps);
+        return new SignedBundle(bundle, Accept(bundle, session, subject, predicateType));                   // §2.1.8
+    }
+
+    private SigningServices Services()
+    {
+        SigningConfig config = instance.SigningConfig
+            ?? throw new FormatException("no signing config is given: verifying needs the trusted root alone, signing both");
+        DateTimeOffset now = time.GetUtcNow();
+        return config.Select(now, allowHttp).KnownTo(instance.TrustedRoot, now);
+    }
+
+    // What we would not accept nobody gets to see. The clause that refuses tells which service's answer it is about.
+    private VerifiedBundle Accept(byte[] bundle, SigningSession session, ArtifactDigest subject, string predicateType)
+    {
+        try
+        {
+            return verifier.Verify(bundle, subject, Policy.Exactly(session.Subject, session.Issuer, predicateType));
+        }
+        catch (VerificationException e) when (Culprit(e.Step, session.Services) is { } service)
+        {
+            throw new ServiceException(
+                ServiceFailure.Nonsense, service, $"the answer of {service} is not accepted by our own verifier ({e.Reason}): {e.Message}", e);
+        }
+    }
+
+    // `sig` and `subject` are about bytes made here, `root` about the trusted root: no service is to blame.
+    private static string? Culprit(string step, SigningServices asked) => step switch
+    {
+        "cert" or "sct" or "policy" => "Fulcio",
+        // Rekor v1 dates its entries by itself.
+        "time" when asked.TimestampAuthorities.Needed == 0 => "Rekor",
+        "time" => "timestamp authority",
+        "tlog" or "bundle" => "Rekor",
+        _ => null,
+    };
+}
+
+/// <summary>A key with a certificate for it, and where to take its signatures.</summary>
+public sealed class SigningSession : IDisposable
+{
+    private readonly SigningKey key;
+    private readonly IssuedCertificate certificate;
+
+    private SigningSession(SigningServices services, IdentityToken token, SigningKey key, IssuedCertificate certificate)
+    {
+        Services = services;
+        Token = token;
+        this.key = key;
+        this.certificate = certificate;
+    }
+
+    public IdentityToken Token { get; }
+
+    /// <summary>The issuer that the certificate must name.</summary>
+    public string Issuer => Token.ExpectedIssuer;
+
+    /// <summary>The subject alternative name that the certificate must carry: the token's where the rule is known, else the certificate's own.</summary>
+    public string Subject => Token.ExpectedSubject ?? certificate.Identity.Subject;
+
+    /// <summary>DER. Signatures count only if they are stamped and logged before it ends.</summary>
+    public ReadOnlyMemory<byte> Certificate => certificate.Der;
+
+    public DateTimeOffset ExpiresAt => certificate.NotAfter;
+
+    internal SigningServices Services { get; }
+
+    internal static async Task<SigningSession> CertifyAsync(SigningServices services, IdentityToken token, Fulcio fulcio, CancellationToken cancel)
+    {
+        var key = SigningKey.Create();
+        try
+        {
+            IssuedCertificate certificate = await fulcio.IssueAsync(token, key, cancel);
+            return new SigningSession(services, token, key, certificate);
+        }
+        catch
+        {
+            key.Dispose();
+            throw;
+        }
+    }
+
+    internal SignedStatement Sign(byte[] statement) => SignedStatement.Sign(statement, key, certificate.Der);
+
+    public void Dispose() => key.Dispose();
+}
+
+/// <summary>A bundle that was made and then accepted by our own verifier.</summary>
+public sealed record SignedBundle(ReadOnlyMemory<byte> Json, VerifiedBundle Verified);
