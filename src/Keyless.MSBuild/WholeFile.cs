@@ -1,0 +1,48 @@
+namespace Keyless.MSBuild;
+
+/// <summary>Writes a file so that a reader never sees half of it: under a name nobody can foresee, then renamed.</summary>
+internal static class WholeFile
+{
+    /// <param name="property">Which property named the path, for the error.</param>
+    /// <param name="path">Absolute. Its folder is made; a link in its place is replaced, not followed.</param>
+    /// <param name="ownerOnly">Nobody else on this machine may read it.</param>
+    /// <exception cref="ConfigurationException">It cannot be written. Nothing is left behind.</exception>
+    public static void Write(string property, string path, ReadOnlySpan<byte> content, bool ownerOnly = false)
+    {
+        string folder = Path.GetDirectoryName(path)!;
+        string temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}");
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write };
+        if (ownerOnly && !OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        try
+        {
+            Directory.CreateDirectory(folder);
+            using (var stream = new FileStream(temporary, options))
+            {
+                stream.Write(content);
+            }
+
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Remove(temporary);
+            throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' cannot be written: {e.Message}", e);
+        }
+    }
+
+    private static void Remove(string temporary)
+    {
+        try
+        {
+            File.Delete(temporary);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Where there is no folder there is no file either; why the file could not be written is the news.
+        }
+    }
+}
