@@ -1,0 +1,186 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Keyless.Oci;
+using Keyless.Sigstore;
+using Microsoft.Build.Framework;
+using Microsoft.Build.Utilities;
+using Task = System.Threading.Tasks.Task;
+
+namespace Keyless.MSBuild;
+
+/// <summary>Signs what this build pushed, and whatever <c>ContainerToSign</c> names, each digest once.</summary>
+[MSBuildMultiThreadableTask]
+public sealed class KeylessSignContainer : SigningTask
+{
+    /// <summary>Without extension: a line that begins with it is the one the terminal logger shows for the project.</summary>
+    public string ProjectName { get; set; } = "";
+
+    public ITaskItem[] ContainerImageTags { get; set; } = [];
+
+    /// <summary>The digest of the single image that was pushed; empty where an index was.</summary>
+    public string GeneratedContainerDigest { get; set; } = "";
+
+    /// <summary>The JSON of the index that was pushed, exactly as pushed; the SDK tells its digest nowhere.</summary>
+    public string GeneratedImageIndex { get; set; } = "";
+
+    /// <summary>Set where an archive was written instead of a registry.</summary>
+    public string GeneratedArchiveOutputPath { get; set; } = "";
+
+    /// <summary>References with a digest, of images that are already pushed. No metadata.</summary>
+    public ITaskItem[] ContainersToSign { get; set; } = [];
+
+    public string ContainerSigningBundleDirectory { get; set; } = "";
+
+    /// <summary>
+    /// One item for each signed manifest: the identity is <c>registry/repository@digest</c>.
+    /// <list type="table">
+    /// <item><term>Digest, MediaType, Platform, Tags</term><description>of the manifest; platform and tags where known</description></item>
+    /// <item><term>Format</term><description><c>bundle</c></description></item>
+    /// <item><term>BundlePath, SignatureReference</term><description>the bundle on disk, and in the registry</description></item>
+    /// <item><term>LogIndex, SignedAt</term><description>of the log entry; the proven time, ISO 8601 in UTC</description></item>
+    /// <item><term>CertificateIdentity, CertificateOidcIssuer</term><description>what a verifier has to ask for</description></item>
+    /// </list>
+    /// </summary>
+    [Output]
+    public ITaskItem[] SignedContainers { get; set; } = [];
+
+    /// <summary>The digest of the image or index that this build pushed.</summary>
+    [Output]
+    public string ContainerSignedDigest { get; set; } = "";
+
+    private protected override async Task RunAsync(CancellationToken cancel)
+    {
+        SigningSettings settings = ReadSettings();
+        List<ImageToSign> images = Collect(settings.Recursive);
+        if (images.Count == 0)
+        {
+            throw new ConfigurationException(Diagnostics.NothingToSign,
+                "there is nothing to sign: this build pushed no image and there is no ContainerToSign; use dotnet publish -t:PublishContainer -p:SignContainer=true");
+        }
+        SigstoreInstance instance = settings.Files.ForSigning();
+        var kept = new BundleDirectory(PathOf(nameof(ContainerSigningBundleDirectory), ContainerSigningBundleDirectory.Length > 0 ? ContainerSigningBundleDirectory : "obj/keyless"));
+
+        if (PublicRecord.IsKeptFor(instance.TrustedRoot))
+        {
+            Say(MessageImportance.High, "Keyless.MSBuild: the signer's identity and the image's digest go into a public log, where they stay for ever");
+        }
+
+        using HttpClient services = CreateServiceClient();
+        using HttpClient registry = CreateRegistryClient();
+        using var registries = new Registries(registry, new RegistryCredentials(EnvironmentVariable, RegistryAccess.Push), new RegistrySettings(Time, Note));
+        var identities = new AmbientIdentity(settings.OidcProvider, services, UserAgent, EnvironmentVariable);
+        var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog);
+
+        kept.Create();
+        IReadOnlyList<SignedImage> signed = await new ImageSigner(signer, registries, kept, settings.Annotations).SignAsync(images, cancel);
+        // What was pushed comes last: of several such lines the terminal logger keeps the last.
+        foreach (SignedImage image in signed.Reverse())
+        {
+            Report(image);
+        }
+
+        SignedContainers = [.. signed.Select(ToItem)];
+        ContainerSignedDigest = PushedDigest() is { } pushed ? pushed.ToString() : "";
+    }
+
+    /// <summary>The image or index that was pushed comes first, then what is in it, then what was named.</summary>
+    private List<ImageToSign> Collect(bool recursive)
+    {
+        var images = new List<ImageToSign>();
+        if (PushedDigest() is { } digest)
+        {
+            if (GeneratedArchiveOutputPath.Length > 0)
+            {
+                throw new ConfigurationException(Diagnostics.NoRegistry, $"the image went into the archive '{GeneratedArchiveOutputPath}', where there is no place for a signature");
+            }
+
+            if (ContainerRegistry.Length == 0)
+            {
+                throw new ConfigurationException(Diagnostics.NoRegistry, "ContainerRegistry is empty, so the image went to the local daemon, where there is no place for a signature");
+            }
+
+            ImageReference repository = ReadRepository($"@{digest}");
+            images.Add(new ImageToSign(repository, digest, [.. ContainerImageTags.Select(tag => tag.ItemSpec)]));
+            if (GeneratedImageIndex.Length > 0 && recursive)
+            {
+                images.AddRange(Children(repository));
+            }
+        }
+
+        foreach (ITaskItem item in ContainersToSign)
+        {
+            Setting.OnlyMetadata("ContainerToSign", item);
+            ImageReference reference = ParseReference("ContainerToSign", item.ItemSpec);
+            if (reference.Digest is null)
+            {
+                throw new ConfigurationException(Diagnostics.MalformedReference,
+                    $"ContainerToSign '{item.ItemSpec}' has no digest; a tag may be moved before it is signed, so write registry/repository@sha256:…");
+            }
+            images.Add(new ImageToSign(reference, reference.Digest, reference.Tag is { } tag ? [tag] : [], WithChildren: recursive));
+        }
+
+        foreach (ImageToSign image in images.Where(image => image.Digest.Algorithm != "sha256"))
+        {
+            throw new ConfigurationException(Diagnostics.NotYet, $"'{image.Reference}' has a {image.Digest.Algorithm} digest, which cannot be signed yet; sha256 can");
+        }
+
+        return [.. images.DistinctBy(image => (image.Reference.Registry, image.Reference.Repository, image.Digest))];
+    }
+
+    private Digest? PushedDigest()
+    {
+        // The bytes of the property are the bytes that were pushed; the registry is asked for exactly this digest before anything is signed.
+        if (GeneratedImageIndex.Length > 0)
+        {
+            return Digest.Of(Encoding.UTF8.GetBytes(GeneratedImageIndex));
+        }
+
+        if (GeneratedContainerDigest.Length == 0)
+        {
+            return null;
+        }
+
+        return Digest.TryParse(GeneratedContainerDigest, out Digest? digest)
+            ? digest
+            : throw new ConfigurationException(Diagnostics.MalformedReference, $"GeneratedContainerDigest is '{GeneratedContainerDigest}'; expected sha256: and 64 hex digits");
+    }
+
+    /// <summary>What stands in the index that was pushed, and nothing else: that is what a platform will pull.</summary>
+    private IEnumerable<ImageToSign> Children(ImageReference repository)
+    {
+        try
+        {
+            return [.. Manifest.Parse(Encoding.UTF8.GetBytes(GeneratedImageIndex), null).Manifests.Select(entry => new ImageToSign(repository, entry.Digest, [], entry.Platform))];
+        }
+        catch (Exception e) when (e is FormatException or JsonException)
+        {
+            throw new ConfigurationException(Diagnostics.MalformedReference, $"GeneratedImageIndex is not an image index: {e.Message}", e);
+        }
+    }
+
+    private void Report(SignedImage image)
+    {
+        Say(MessageImportance.High, string.Create(CultureInfo.InvariantCulture,
+            $"{ProjectName} -> {image.Reference} (signed by {image.Bundle.Signer.Subject}, log index {image.Bundle.LogIndex})"));
+        foreach (string check in image.Bundle.Checks)
+        {
+            Say(MessageImportance.Low, $"  {check}");
+        }
+    }
+
+    private void Note(string note) => Say(MessageImportance.Normal, $"Keyless.MSBuild: {note}");
+
+    private static TaskItem ToItem(SignedImage image) => Item.Of(image.Reference,
+        ("Digest", image.Image.Digest.ToString()),
+        ("MediaType", image.MediaType),
+        ("Platform", image.Image.Platform ?? ""),
+        ("Tags", string.Join(';', image.Image.Tags)),
+        ("Format", "bundle"),
+        ("BundlePath", image.BundlePath),
+        ("SignatureReference", image.SignatureReference),
+        ("LogIndex", image.Bundle.LogIndex.ToString(CultureInfo.InvariantCulture)),
+        ("CertificateIdentity", image.Bundle.Signer.Subject),
+        ("CertificateOidcIssuer", image.Bundle.Signer.Issuer),
+        ("SignedAt", VerificationReport.Format(image.Bundle.SignedAt)));
+}

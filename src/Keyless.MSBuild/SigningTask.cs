@@ -1,0 +1,155 @@
+using Keyless.Oci;
+using Microsoft.Build.Framework;
+
+namespace Keyless.MSBuild;
+
+/// <summary>The properties that say how and as whom to sign, with what each may be. Each is the public property of the same name.</summary>
+public abstract class SigningTask : KeylessTask
+{
+    private protected SigningTask() { }
+
+    public string ContainerRegistry { get; set; } = "";
+
+    public string ContainerRepository { get; set; } = "";
+
+    public string ContainerSigningFormat { get; set; } = "";
+
+    public string ContainerSigningRecursive { get; set; } = "";
+
+    /// <summary><c>ContainerSigningAnnotation</c> items: the identity is the name, the metadata <c>Value</c> the value.</summary>
+    public ITaskItem[] ContainerSigningAnnotations { get; set; } = [];
+
+    public string ContainerSigningAcceptPublicLog { get; set; } = "";
+
+    public string ContainerSigningRetryBudget { get; set; } = "";
+
+    public string ContainerSigningRepository { get; set; } = "";
+
+    public string ContainerSigningSkipIfSigned { get; set; } = "";
+
+    public string ContainerSigningReport { get; set; } = "";
+
+    public string ContainerSigningCIOutput { get; set; } = "";
+
+    public string SignContainerBeforeTagging { get; set; } = "";
+
+    public string AttestContainerProvenance { get; set; } = "";
+
+    public string AttestContainerSbom { get; set; } = "";
+
+    public ITaskItem[] ContainerAttestations { get; set; } = [];
+
+    public string SigstoreInstance { get; set; } = "";
+
+    public string SigstoreTrustedRoot { get; set; } = "";
+
+    public string SigstoreSigningConfig { get; set; } = "";
+
+    public string SigstoreTufUrl { get; set; } = "";
+
+    public string SigstoreTufRoot { get; set; } = "";
+
+    public string SigstoreOffline { get; set; } = "";
+
+    public string SigstoreOidcProvider { get; set; } = "";
+
+    public string SigstoreIdentityTokenFile { get; set; } = "";
+
+    public string SigstoreAllowHttp { get; set; } = "";
+
+    /// <summary>Everything above, checked.</summary>
+    /// <exception cref="ConfigurationException">A value it cannot have, or one that is not built yet.</exception>
+    private protected SigningSettings ReadSettings()
+    {
+        if (Setting.OneOf(nameof(ContainerSigningFormat), ContainerSigningFormat, "bundle", "legacy", "both") is not "bundle" and var format)
+        {
+            throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(ContainerSigningFormat)} is '{format}', which is not built yet; bundle is");
+        }
+
+        Setting.NotYet(nameof(ContainerSigningRepository), ContainerSigningRepository);
+        Setting.NotYetTrue(nameof(ContainerSigningSkipIfSigned), ContainerSigningSkipIfSigned);
+        Setting.NotYet(nameof(ContainerSigningReport), ContainerSigningReport);
+        Setting.NotYetTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput);
+        Setting.NotYetTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
+        RefuseAttestations();
+        Setting.NotYet(nameof(SigstoreTufUrl), SigstoreTufUrl);
+        Setting.NotYet(nameof(SigstoreTufRoot), SigstoreTufRoot);
+        Setting.NotYet(nameof(SigstoreIdentityTokenFile), SigstoreIdentityTokenFile);
+        Setting.IsTrue(nameof(SigstoreOffline), SigstoreOffline); // nothing is fetched either way
+        Setting.Duration(nameof(ContainerSigningRetryBudget), ContainerSigningRetryBudget, TimeSpan.FromMinutes(5));
+
+        return new SigningSettings(
+            ReadFiles(),
+            ReadProvider(),
+            Setting.IsTrue(nameof(SigstoreAllowHttp), SigstoreAllowHttp),
+            Recursive: ContainerSigningRecursive.Length == 0 || Setting.IsTrue(nameof(ContainerSigningRecursive), ContainerSigningRecursive),
+            Setting.IsTrue(nameof(ContainerSigningAcceptPublicLog), ContainerSigningAcceptPublicLog),
+            ReadAnnotations());
+    }
+
+    /// <summary>Attestations are not built yet; nobody shall believe there is one.</summary>
+    private protected void RefuseAttestations()
+    {
+        Setting.NotYetTrue(nameof(AttestContainerProvenance), AttestContainerProvenance);
+        Setting.NotYetTrue(nameof(AttestContainerSbom), AttestContainerSbom);
+        Setting.NotYet("ContainerAttestation", ContainerAttestations);
+    }
+
+    /// <summary>The repository the SDK pushes to, at a digest or without.</summary>
+    private protected ImageReference ReadRepository(string at = "")
+    {
+        string text = $"{ContainerRegistry}/{ContainerRepository}{at}";
+        ImageReference reference = ParseReference("ContainerRegistry and ContainerRepository", text);
+        // What has neither dot nor port is a host to the SDK, and a user of Docker Hub in a reference.
+        bool same = reference.Registry.Equals(ContainerRegistry, StringComparison.OrdinalIgnoreCase)
+            || (reference.Registry == "docker.io" && ContainerRegistry.EndsWith("docker.io", StringComparison.OrdinalIgnoreCase));
+        return same
+            ? reference
+            : throw new ConfigurationException(Diagnostics.MalformedReference, $"ContainerRegistry is '{ContainerRegistry}', which a reference would read as {reference.Registry}; write it with its domain or port");
+    }
+
+    private protected static ImageReference ParseReference(string what, string text)
+    {
+        try
+        {
+            return ImageReference.Parse(text);
+        }
+        catch (FormatException e)
+        {
+            throw new ConfigurationException(Diagnostics.MalformedReference, $"{what} '{text}' cannot be used: {e.Message}", e);
+        }
+    }
+
+    private string ReadProvider()
+    {
+        string provider = Setting.OneOf(nameof(SigstoreOidcProvider), SigstoreOidcProvider,
+            "auto", "github-actions", "environment", "none", "file", "buildkite", "google", "spiffe", "interactive");
+        return provider is "auto" or "github-actions" or "environment" or "none"
+            ? provider
+            : throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(SigstoreOidcProvider)} is '{provider}', which is not built yet; auto, github-actions and environment are");
+    }
+
+    private SigstoreFiles ReadFiles() => new(
+        SigstoreFiles.IsName(SigstoreInstance) ? SigstoreInstance : PathOf(nameof(SigstoreInstance), SigstoreInstance),
+        SigstoreTrustedRoot.Length == 0 ? "" : PathOf(nameof(SigstoreTrustedRoot), SigstoreTrustedRoot),
+        SigstoreSigningConfig.Length == 0 ? "" : PathOf(nameof(SigstoreSigningConfig), SigstoreSigningConfig));
+
+    private SortedDictionary<string, string> ReadAnnotations()
+    {
+        var annotations = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (ITaskItem item in ContainerSigningAnnotations)
+        {
+            Setting.OnlyMetadata("ContainerSigningAnnotation", item, "Value");
+            if (!annotations.TryAdd(item.ItemSpec, item.GetMetadata("Value")))
+            {
+                throw new ConfigurationException(Diagnostics.Contradiction, $"ContainerSigningAnnotation '{item.ItemSpec}' is there twice; a signature says one thing of one name");
+            }
+        }
+        return annotations;
+    }
+}
+
+/// <summary>How and as whom to sign.</summary>
+/// <param name="AcceptPublicLog">Whether the user consents that an identity becomes public.</param>
+internal sealed record SigningSettings(
+    SigstoreFiles Files, string OidcProvider, bool AllowHttp, bool Recursive, bool AcceptPublicLog, IReadOnlyDictionary<string, string> Annotations);
