@@ -1,0 +1,88 @@
+using Keyless.Sandbox;
+using Keyless.Testing;
+
+namespace Keyless.MSBuild.Tests;
+
+/// <summary>
+/// Copies of the samples that use the packed package. HelloContainer is restored and built once; every run after that publishes into a folder
+/// of its own, so that many can run side by side.
+/// </summary>
+internal static class Samples
+{
+    private static readonly TemporaryFolder Folder = new();
+    private static readonly Lazy<Task<DotNetResult>> BuildingHello = new(() => PrepareAsync("HelloContainer", ["build", "-c", "Release"]));
+    private static readonly Lazy<Task<DotNetResult>> RestoringDeploy = new(() => PrepareAsync("DeployVerified", ["restore"]));
+
+    private static int runs;
+
+    /// <summary><c>dotnet publish</c> of HelloContainer against a sandbox.</summary>
+    public static async Task<Published> PublishAsync(
+        SandboxHost sandbox, IReadOnlyDictionary<string, string> environment, IEnumerable<string> properties, CancellationToken cancel, string target = "-t:PublishContainer")
+    {
+        MustBeReady(await BuildingHello.Value);
+        int run = Interlocked.Increment(ref runs);
+        string own = Folder[$"run-{run}"];
+        sandbox.WriteTo(Path.Combine(own, "sandbox"));
+        DotNetResult result = await DotNet.RunAsync(
+            Folder["HelloContainer"],
+            [
+                "publish", "-c", "Release", "--no-build", "-tl:off", target,
+                $"-p:PublishDir={own}/publish/", $"-p:ContainerSigningBundleDirectory={own}/bundles",
+                $"-p:SigstoreInstance={own}/sandbox/client_trust_config.json",
+                $"-p:ContainerBaseImage={sandbox.BaseImage}", $"-p:ContainerRegistry={sandbox.RegistryHost}", "-p:ContainerRepository=hello",
+                .. properties,
+            ],
+            await EnvironmentAsync(environment),
+            cancel);
+        return new Published(result, own);
+    }
+
+    /// <summary><c>dotnet build -t:…</c> of DeployVerified.</summary>
+    public static async Task<DotNetResult> DeployAsync(
+        SandboxHost sandbox, string image, string signer, IEnumerable<string> properties, CancellationToken cancel, string target = "-t:VerifyContainerImages")
+    {
+        MustBeReady(await RestoringDeploy.Value);
+        string own = Folder[$"run-{Interlocked.Increment(ref runs)}"];
+        sandbox.WriteTo(Path.Combine(own, "sandbox"));
+        return await DotNet.RunAsync(
+            Folder["DeployVerified"],
+            [
+                "build", "--no-restore", "-tl:off", target,
+                $"-p:Image={image}", $"-p:Signer={signer}", $"-p:SignerIssuer={sandbox.Issuer.Url}", $"-p:SigstoreTrustedRoot={own}/sandbox/trusted_root.json",
+                .. properties,
+            ],
+            await EnvironmentAsync(new Dictionary<string, string>()),
+            cancel);
+    }
+
+    public static Task CleanAsync()
+    {
+        Folder.Dispose();
+        return Task.CompletedTask;
+    }
+
+    private static async Task<DotNetResult> PrepareAsync(string sample, string[] arguments)
+    {
+        string project = Folder.CopyFromRepository($"samples/{sample}", sample);
+        return await DotNet.RunAsync(project, [.. arguments, "-tl:off"], await EnvironmentAsync(new Dictionary<string, string>()), CancellationToken.None);
+    }
+
+    private static void MustBeReady(DotNetResult preparation) => Assert.AreEqual(0, preparation.ExitCode, preparation.ToString());
+
+    private static async Task<IReadOnlyDictionary<string, string>> EnvironmentAsync(IReadOnlyDictionary<string, string> own)
+    {
+        var environment = new Dictionary<string, string>((await Setup.FeedAsync()).Environment);
+        foreach ((string name, string value) in own)
+        {
+            environment[name] = value;
+        }
+
+        return environment;
+    }
+}
+
+/// <param name="Folder">Where the run left its bundles.</param>
+internal sealed record Published(DotNetResult Result, string Folder)
+{
+    public bool HasBundles => Directory.Exists(Path.Combine(Folder, "bundles")) && Directory.EnumerateFileSystemEntries(Path.Combine(Folder, "bundles")).Any();
+}
