@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Text.RegularExpressions;
 
 namespace Keyless.Oci;
 
@@ -173,180 +172,6 @@ public sealed partial class Registry : IDisposable
     public async Task<PushedManifest> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, string tag, string? ifMatch, CancellationToken cancel) =>
         (await PutManifestAsync(bytes, mediaType, RequireTag(tag), Digest.Of(bytes.Span), ifMatch, cancel)).Pushed;
 
-    /// <summary>
-    /// Everything that refers to a subject, unfiltered, by the referrers API; null where the registry has none (404, 400, 405, 406, or an answer
-    /// that is not exactly an OCI index). What cannot be read, or may not be, is an error and never "none". The list is the registry's claim.
-    /// </summary>
-    public async Task<IReadOnlyList<Descriptor>?> GetReferrersAsync(Digest subject, CancellationToken cancel)
-    {
-        var referrers = new Dictionary<Digest, Descriptor>();
-        var seen = new HashSet<string>(StringComparer.Ordinal);
-        string path = $"/v2/{repository}/referrers/{subject}";
-        for (Uri? page = At(path); page is not null;)
-        {
-            if (seen.Count == Limits.ReferrerPages)
-            {
-                throw Failed(RegistryFailure.TooLarge, HttpMethod.Get, path, $"more than {Limits.ReferrerPages} pages of referrers");
-            }
-
-            seen.Add(page.PathAndQuery);
-
-            using HttpResponseMessage response = await SendAsync(HttpMethod.Get, page, request => Accept(request, MediaTypes.OciIndex), cancel);
-            bool isIndex = response.StatusCode == HttpStatusCode.OK && response.Content.Headers.NonValidated.TryGetValues("Content-Type", out HeaderStringValues type) && type.ToString() == MediaTypes.OciIndex;
-            if (seen.Count == 1 && !isIndex && response.StatusCode is HttpStatusCode.OK or HttpStatusCode.NotFound or HttpStatusCode.BadRequest or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotAcceptable)
-            {
-                return null;
-            }
-
-            await RequireAsync(response, HttpStatusCode.OK, cancel);
-            if (!isIndex)
-            {
-                throw RegistryConnection.Nonsense(response.RequestMessage!, "a page of referrers that is not an OCI index");
-            }
-
-            Manifest index = Parse(response, await connection.ReadAsync(response, Limits.ManifestBytes, cancel), null);
-            foreach (Descriptor referrer in index.Manifests)
-            {
-                referrers.TryAdd(referrer.Digest, referrer);
-            }
-
-            if (referrers.Count > Limits.Referrers)
-            {
-                throw Failed(RegistryFailure.TooLarge, HttpMethod.Get, path, $"more than {Limits.Referrers} referrers");
-            }
-
-            page = NextPage(response);
-            if (page is not null && seen.Contains(page.PathAndQuery))
-            {
-                throw RegistryConnection.Nonsense(response.RequestMessage!, "a page of referrers that leads back to one already read");
-            }
-        }
-        return [.. referrers.Values];
-    }
-
-    /// <summary>
-    /// What the fallback tag of a subject lists (distribution-spec "Referrers Tag Schema"), unfiltered: some writers put another artifact type
-    /// there than the manifest has. Null if there is no such tag; one that holds no OCI index is an error.
-    /// </summary>
-    public async Task<IReadOnlyList<Descriptor>?> GetFallbackReferrersAsync(Digest subject, CancellationToken cancel)
-    {
-        Manifest? index = (await FindFallbackAsync(FallbackTag(subject), cancel))?.Manifest;
-        return index is null ? null : [.. index.Manifests.DistinctBy(referrer => referrer.Digest)];
-    }
-
-    /// <summary>
-    /// Attaches a referrer: empty config and layer side by side, then the manifest under its own digest, then the fallback tag unless the
-    /// registry said that it lists the manifest itself.
-    /// </summary>
-    /// <param name="subject">As <see cref="HeadManifestAsync(Digest, CancellationToken)"/> gave it.</param>
-    /// <param name="emptyConfigPresent">The answer to <see cref="HasBlobAsync"/> for <see cref="Attachment.EmptyConfigDigest"/>, asked for before anything was signed.</param>
-    public async Task<AttachedReferrer> AttachAsync(Descriptor subject, Attachment attachment, bool emptyConfigPresent, CancellationToken cancel)
-    {
-        await Task.WhenAll(emptyConfigPresent ? Task.CompletedTask : PushBlobAsync(Attachment.EmptyConfig, cancel), PushBlobAsync(attachment.Content, cancel));
-
-        byte[] bytes = attachment.ToManifest(subject);
-        var referrer = new Descriptor(MediaTypes.OciManifest, Digest.Of(bytes), bytes.Length)
-        {
-            ArtifactType = attachment.ArtifactType,
-            Annotations = attachment.Annotations.ToDictionary(StringComparer.Ordinal),
-        };
-        PushedManifest pushed = await PutManifestAsync(bytes, referrer.MediaType, referrer.Digest, cancel);
-
-        // distribution-spec "Pushing Manifests with Subject": with OCI-Subject the registry has done the rest.
-        if (pushed.Subject != subject.Digest)
-        {
-            await AddToFallbackAsync(FallbackTag(subject.Digest), referrer, cancel);
-        }
-
-        return new AttachedReferrer(referrer, $"{host}/{repository}@{referrer.Digest}");
-    }
-
-    /// <summary>
-    /// Read, add, write, and read again until the entry is there: several signers write this tag, and most registries, distribution 2.8 among
-    /// them, answer an ETag without honouring If-Match.
-    /// </summary>
-    private async Task AddToFallbackAsync(string tag, Descriptor referrer, CancellationToken cancel)
-    {
-        await fallbackTurn.WaitAsync(cancel);
-        try
-        {
-            for (int attempt = 0; attempt < Limits.FallbackAttempts; attempt++)
-            {
-                if (attempt > 0)
-                {
-                    await Task.Delay(Limits.FallbackDelay * Random.Shared.NextDouble(), settings.Time, cancel);
-                }
-
-                (Manifest Manifest, string? ETag)? current = await FindFallbackAsync(tag, cancel);
-                if (Lists(current?.Manifest, referrer))
-                {
-                    return;
-                }
-
-                if (current?.Manifest.Manifests.Count >= Limits.IndexEntries)
-                {
-                    throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the index already has {Limits.IndexEntries} entries");
-                }
-
-                byte[] index = Append(current?.Manifest.Bytes, referrer, tag);
-                if (index.Length > Limits.ManifestBytes)
-                {
-                    throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the index would be larger than {Limits.ManifestBytes} bytes");
-                }
-
-                try
-                {
-                    await PutManifestAsync(index, MediaTypes.OciIndex, tag, current?.ETag, cancel);
-                }
-                catch (RegistryException e) when (e.Status is HttpStatusCode.PreconditionFailed)
-                {
-                    continue;
-                }
-                if (Lists((await FindFallbackAsync(tag, cancel))?.Manifest, referrer))
-                {
-                    return;
-                }
-            }
-            throw Failed(RegistryFailure.Refused, HttpMethod.Put, ManifestPath(tag), $"the entry was lost {Limits.FallbackAttempts} times to other writers of this tag");
-        }
-        finally
-        {
-            fallbackTurn.Release();
-        }
-    }
-
-    private byte[] Append(ReadOnlyMemory<byte>? index, Descriptor referrer, string tag)
-    {
-        try
-        {
-            return Attachment.Append(index, referrer);
-        }
-        catch (FormatException e)
-        {
-            throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, ManifestPath(tag), e.Message);
-        }
-    }
-
-    private static bool Lists(Manifest? index, Descriptor referrer) => index is not null && index.Manifests.Any(entry => entry.Digest == referrer.Digest);
-
-    private async Task<(Manifest Manifest, string? ETag)?> FindFallbackAsync(string tag, CancellationToken cancel)
-    {
-        try
-        {
-            (Manifest Manifest, string? ETag) found = await GetManifestAsync(tag, null, Limits.ManifestBytes, cancel);
-            return found.Manifest.MediaType == MediaTypes.OciIndex
-                ? found
-                : throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, ManifestPath(tag), "the referrers tag holds something that is not an OCI index");
-        }
-        catch (RegistryException e) when (e.Failure == RegistryFailure.NotFound)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>distribution-spec "Referrers Tag Schema": the algorithm cut at 32 characters, a dash, the hash cut at 64.</summary>
-    private static string FallbackTag(Digest subject) => $"{subject.Algorithm}-{subject.Hex[..64]}";
-
     private async Task<Descriptor> HeadManifestAsync(string reference, Digest? digest, CancellationToken cancel)
     {
         using HttpResponseMessage response = await RequireAsync(
@@ -411,28 +236,6 @@ public sealed partial class Registry : IDisposable
         using HttpResponseMessage response = await RequireAsync(await SendAsync(HttpMethod.Put, At(ManifestPath(reference)), Shape, cancel), HttpStatusCode.Created, cancel);
         bool stated = RequireHeaderDigest(response, digest);
         return (new PushedManifest(Digest.TryParse(Header(response, "OCI-Subject"), out Digest? subject) ? subject : null, response.Headers.ETag?.ToString()), stated);
-    }
-
-    /// <summary>The next page of a list (RFC 8288), which must be one of the same list.</summary>
-    private Uri? NextPage(HttpResponseMessage response)
-    {
-        HttpRequestMessage request = response.RequestMessage!;
-        string link = response.Headers.NonValidated.TryGetValues("Link", out HeaderStringValues links) ? links.ToString() : "";
-        if (!link.Contains("next", StringComparison.OrdinalIgnoreCase))
-        {
-            return null;
-        }
-        // Any doubt is an error: a page left out would be a signature not seen.
-        if (link.Length > Limits.LocationLength || Next().Match(link) is not { Success: true } match)
-        {
-            throw RegistryConnection.Nonsense(request, "a Link header that is not the next page");
-        }
-
-        Uri page = Resolve(response, match.Groups["target"].Value);
-        return RegistryAddress.IsSameOrigin(page, origin) && page.AbsolutePath.StartsWith($"/v2/{repository}/referrers/", StringComparison.Ordinal)
-            && !page.AbsolutePath.Contains("..", StringComparison.Ordinal)
-            ? page
-            : throw RegistryConnection.Nonsense(request, "a next page outside this repository's referrers");
     }
 
     private Task<HttpResponseMessage> SendToStorageAsync(HttpMethod method, string path, CancellationToken cancel) =>
@@ -611,7 +414,4 @@ public sealed partial class Registry : IDisposable
     private string BlobPath(Digest digest) => $"/v2/{repository}/blobs/{digest}";
 
     private Uri At(string path) => new(origin, path);
-
-    [GeneratedRegex("""\A\s*<(?<target>[^<>\s]+)>\s*;\s*rel\s*=\s*"?next"?\s*\z""", RegexOptions.CultureInvariant)]
-    private static partial Regex Next();
 }
