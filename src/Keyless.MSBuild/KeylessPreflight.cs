@@ -48,7 +48,7 @@ public sealed class KeylessPreflight : SigningTask
 
         SigstoreInstance instance = settings.Files.ForSigning();
         occasion.MustBeUsable(Time.GetUtcNow(), instance.TrustedRoot, settings.AcceptPublicLog);
-        CheckServices(instance.SigningConfig!, settings.AllowHttp);
+        CheckServices(instance, settings.AllowHttp);
         if (ContainerArchiveOutputPath.Length > 0)
         {
             throw new ConfigurationException(Diagnostics.NoRegistry, $"ContainerArchiveOutputPath is '{ContainerArchiveOutputPath}', and an archive has no place for a signature");
@@ -64,11 +64,11 @@ public sealed class KeylessPreflight : SigningTask
         return Task.CompletedTask;
     }
 
-    private void CheckServices(SigningConfig config, bool allowHttp)
+    private void CheckServices(SigstoreInstance instance, bool allowHttp)
     {
         try
         {
-            config.MustNameServicesAt(Time.GetUtcNow(), allowHttp);
+            instance.SigningConfig!.MustNameServicesOf(instance.TrustedRoot, Time.GetUtcNow(), allowHttp);
         }
         catch (FormatException e)
         {

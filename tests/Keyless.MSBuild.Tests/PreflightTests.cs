@@ -132,6 +132,17 @@ public sealed class PreflightTests
     }
 
     [TestMethod]
+    public async Task Refuses_documents_that_do_not_belong_together_before_anything_is_pushed()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        await using World other = await World.StartAsync(TestContext.CancellationToken);
+        KeylessPreflight task = Preflight(world, "true");
+        task.SigstoreTrustedRoot = other.Folder["trusted_root.json"];
+
+        Assert.Contains("the trusted root does not know", World.Refusal(task, "KEYLESS2102"));
+    }
+
+    [TestMethod]
     public async Task Refuses_a_signing_config_that_names_no_service_any_more()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);

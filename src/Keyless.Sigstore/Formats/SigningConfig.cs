@@ -42,8 +42,8 @@ public sealed class SigningConfig
     }
 
     /// <summary>Whether somebody could be asked at all; for those who want to know before they push.</summary>
-    /// <exception cref="FormatException">The config does not name what signing needs.</exception>
-    public void MustNameServicesAt(DateTimeOffset now, bool allowHttp) => Select(now, allowHttp);
+    /// <exception cref="FormatException">The config does not name what signing needs, or whom the root does not know.</exception>
+    public void MustNameServicesOf(TrustedRoot root, DateTimeOffset now, bool allowHttp) => Select(now, allowHttp).KnownTo(root, now);
 
     /// <summary>
     /// The services for one signature: those that are valid at the moment, of the highest API version spoken here, the newest
