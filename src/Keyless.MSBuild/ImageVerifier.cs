@@ -7,22 +7,19 @@ namespace Keyless.MSBuild;
 /// <summary>What became of one signature: proof, or the clause that refused it.</summary>
 /// <param name="Format"><c>bundle</c>, <c>legacy</c> or <c>oci11</c>.</param>
 /// <param name="Reference">Where it is: a digest, or a tag for the legacy form.</param>
-internal sealed record SignatureVerdict(string Format, string Reference, VerifiedBundle? Accepted, VerificationException? Refusal);
+internal sealed record SignatureVerdict(string Format, string Reference, VerifiedSignature? Accepted, VerificationException? Refusal);
 
 /// <summary>What became of one image.</summary>
 /// <param name="Signatures">All that were looked at, in the order in which they were.</param>
 internal sealed record ImageVerdict(ImageReference Image, Digest Digest, TrustPolicy Policy, IReadOnlyList<SignatureVerdict> Signatures)
 {
-    /// <summary>The steps of a verification from the first to the last (<see cref="Verifier"/>).</summary>
-    private static readonly string[] Steps = ["bundle", "root", "time", "cert", "sct", "tlog", "sig", "subject", "policy"];
-
-    public VerifiedBundle? Accepted => Signatures.FirstOrDefault(signature => signature.Accepted is not null)?.Accepted;
+    public VerifiedSignature? Accepted => Signatures.FirstOrDefault(signature => signature.Accepted is not null)?.Accepted;
 
     public string Pinned => Image.Pinned(Digest);
 
     /// <summary>The refusal that came furthest: the one its reader most likely cares for.</summary>
     public SignatureVerdict? Nearest => Signatures.Where(signature => signature.Refusal is not null)
-        .MaxBy(signature => Array.IndexOf(Steps, signature.Refusal!.Step));
+        .MaxBy(signature => signature.Refusal!.Progress);
 }
 
 /// <summary>
@@ -167,14 +164,14 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
         }
     }
 
-    private VerifiedBundle Verify(byte[] bundle, ImageVerdict verdict)
+    private VerifiedSignature Verify(byte[] bundle, ImageVerdict verdict)
     {
         VerificationException? first = null;
         foreach (Policy policy in verdict.Policy.Alternatives)
         {
             try
             {
-                return verifier.Verify(bundle, ArtifactDigest.Sha256(verdict.Digest.Hex), policy);
+                return verifier.VerifyImage(bundle, ArtifactDigest.Sha256(verdict.Digest.Hex), policy);
             }
             catch (VerificationException refusal)
             {

@@ -162,7 +162,7 @@ public sealed class KeylessSignContainer : SigningTask
     private void Report(SignedImage image)
     {
         Say(MessageImportance.High, string.Create(CultureInfo.InvariantCulture,
-            $"{ProjectName} -> {image.Reference} (signed by {image.Bundle.Signer.Subject}, log index {image.Bundle.LogIndex})"));
+            $"{ProjectName} -> {image.Reference} (signed by {image.Bundle.SignedBy}, log index {image.Bundle.LogIndex})"));
         foreach (string check in image.Bundle.Checks)
         {
             Say(MessageImportance.Low, $"  {check}");
@@ -179,8 +179,8 @@ public sealed class KeylessSignContainer : SigningTask
         ("Format", "bundle"),
         ("BundlePath", image.BundlePath),
         ("SignatureReference", image.SignatureReference),
-        ("LogIndex", image.Bundle.LogIndex.ToString(CultureInfo.InvariantCulture)),
-        ("CertificateIdentity", image.Bundle.Signer.Subject),
-        ("CertificateOidcIssuer", image.Bundle.Signer.Issuer),
+        ("LogIndex", image.Bundle.LogIndex?.ToString(CultureInfo.InvariantCulture) ?? ""),
+        ("CertificateIdentity", image.Bundle.SignedBy),
+        ("CertificateOidcIssuer", image.Bundle.Signer!.Issuer),
         ("SignedAt", VerificationReport.Format(image.Bundle.SignedAt)));
 }

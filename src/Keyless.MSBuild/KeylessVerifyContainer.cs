@@ -173,7 +173,7 @@ public sealed class KeylessVerifyContainer : KeylessTask
     {
         if (verdict.Accepted is { } accepted)
         {
-            Say(MessageImportance.High, $"{ProjectName} -> {verdict.Pinned} (verified: signed by {accepted.Signer.Subject} at {VerificationReport.Format(accepted.SignedAt)})");
+            Say(MessageImportance.High, $"{ProjectName} -> {verdict.Pinned} (verified: signed by {accepted.SignedBy}{At(accepted.SignedAt)})");
             Say(MessageImportance.Normal, $"  checks performed on the signature of {verdict.Image}:");
             foreach (string check in accepted.Checks)
             {
@@ -217,6 +217,8 @@ public sealed class KeylessVerifyContainer : KeylessTask
     private static string Count(int signatures) =>
         signatures == 1 ? "no signature satisfies the policy; the only one found" : string.Create(CultureInfo.InvariantCulture, $"none of {signatures} signatures satisfies the policy; the nearest");
 
+    private static string At(DateTimeOffset? moment) => moment is null ? "" : $" at {VerificationReport.Format(moment)}";
+
     private static string By(VerificationException refusal) => refusal.Signer is { } signer ? $" by {signer.Subject}" : "";
 
     /// <summary>A registry that is down is one error, however many images were expected from it.</summary>
@@ -238,16 +240,16 @@ public sealed class KeylessVerifyContainer : KeylessTask
 
     private static TaskItem ToItem(ImageVerdict verdict)
     {
-        VerifiedBundle accepted = verdict.Accepted!;
+        VerifiedSignature accepted = verdict.Accepted!;
         return Item.Of(verdict.Pinned,
             ("Reference", verdict.Image.Text),
             ("Digest", verdict.Digest.ToString()),
-            ("CertificateIdentity", accepted.Signer.Subject),
-            ("CertificateOidcIssuer", accepted.Signer.Issuer),
+            ("CertificateIdentity", accepted.Signer?.Subject ?? ""),
+            ("CertificateOidcIssuer", accepted.Signer?.Issuer ?? ""),
             ("SignedAt", VerificationReport.Format(accepted.SignedAt)),
-            ("LogIndex", accepted.LogIndex.ToString(CultureInfo.InvariantCulture)),
+            ("LogIndex", accepted.LogIndex?.ToString(CultureInfo.InvariantCulture) ?? ""),
             ("Format", "bundle"),
-            ("PredicateType", accepted.Statement.PredicateType),
+            ("PredicateType", accepted.PredicateType ?? ""),
             ("Policy", verdict.Policy.Name ?? ""));
     }
 }

@@ -37,7 +37,7 @@ internal static class VerificationReport
     }
 
     /// <summary>ISO 8601 in UTC, to the second: as precise as the proofs are.</summary>
-    public static string Format(DateTimeOffset moment) => moment.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    public static string Format(DateTimeOffset? moment) => moment?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture) ?? "";
 
     private static void Write(Utf8JsonWriter json, ImageVerdict verdict)
     {
@@ -65,7 +65,7 @@ internal static class VerificationReport
 
     private static void Write(Utf8JsonWriter json, ImageVerdict verdict, SignatureVerdict signature)
     {
-        VerifiedBundle? accepted = signature.Accepted;
+        VerifiedSignature? accepted = signature.Accepted;
         VerificationException? refusal = signature.Refusal;
         json.WriteStartObject();
         if (accepted is not null)
@@ -77,12 +77,12 @@ internal static class VerificationReport
             json.WriteNull("critical");
         }
 
-        WriteOptional(json, accepted?.Signer ?? refusal?.Signer, accepted?.Statement.Annotations);
+        WriteOptional(json, accepted?.Signer ?? refusal?.Signer, accepted?.Annotations);
         json.WriteString("format", signature.Format);
         json.WriteString("signedAt", (accepted?.SignedAt ?? refusal?.SignedAt) is { } moment ? Format(moment) : null);
-        if (accepted is not null)
+        if (accepted?.LogIndex is { } index)
         {
-            json.WriteNumber("logIndex", accepted.LogIndex);
+            json.WriteNumber("logIndex", index);
         }
         else
         {
@@ -97,7 +97,7 @@ internal static class VerificationReport
         json.WriteEndObject();
     }
 
-    private static void WriteCritical(Utf8JsonWriter json, ImageVerdict verdict, VerifiedBundle accepted)
+    private static void WriteCritical(Utf8JsonWriter json, ImageVerdict verdict, VerifiedSignature accepted)
     {
         json.WriteStartObject("critical");
         json.WriteStartObject("identity");
@@ -106,7 +106,7 @@ internal static class VerificationReport
         json.WriteStartObject("image");
         json.WriteString("docker-manifest-digest", verdict.Digest.ToString());
         json.WriteEndObject();
-        json.WriteString("type", accepted.Statement.PredicateType);
+        json.WriteString("type", accepted.PredicateType);
         json.WriteEndObject();
     }
 

@@ -45,6 +45,15 @@ internal static class Limits
     /// <summary>A release with a thousand artifacts may share one statement.</summary>
     public const int Subjects = 1024, SubjectDigests = 32;
 
+    /// <summary>Pure Ed25519 signs the bytes and not a hash of them, so they are kept; larger files are signed in other ways.</summary>
+    public const int KeptArtifactBytes = 16 * 1024 * 1024;
+
+    /// <summary>A simple-signing payload is some 250 bytes and what annotations the signer adds.</summary>
+    public const int SimpleSigningPayloadBytes = 64 * 1024;
+
+    /// <summary>A certificate, a chain or a log entry in an annotation; registries stop at manifests of 4 MiB.</summary>
+    public const int AnnotationCharacters = 256 * 1024;
+
     /// <summary>The public instance lists four logs and two authorities.</summary>
     public const int TrustRootInstances = 256;
 

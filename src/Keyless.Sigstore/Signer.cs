@@ -68,7 +68,7 @@ public sealed class Signer(
     }
 
     // What we would not accept nobody gets to see. The clause that refuses tells which service's answer it is about.
-    private VerifiedBundle Accept(byte[] bundle, SigningSession session, ArtifactDigest subject, string predicateType)
+    private VerifiedSignature Accept(byte[] bundle, SigningSession session, ArtifactDigest subject, string predicateType)
     {
         try
         {
@@ -143,4 +143,4 @@ public sealed class SigningSession : IDisposable
 }
 
 /// <summary>A bundle that was made and then accepted by our own verifier.</summary>
-public sealed record SignedBundle(ReadOnlyMemory<byte> Json, VerifiedBundle Verified);
+public sealed record SignedBundle(ReadOnlyMemory<byte> Json, VerifiedSignature Verified);

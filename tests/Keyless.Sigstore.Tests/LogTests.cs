@@ -229,9 +229,9 @@ public sealed class LogTests
     [TestMethod]
     public void Refuses_a_kind_that_the_body_contradicts()
     {
-        Body("tlog.binding", body => body["kind"] = "hashedrekord");
-        Body("tlog.binding", body => body["apiVersion"] = "0.0.2");
-        Verdict.Refuses("tlog.binding", Forge.V2 with { Entries = [new LoggedIn(LogKind.V2Ed25519) { Body = body => { body["kind"] = "dsse"; return body; }, Edit = entry => entry["kindVersion"]!["kind"] = "hashedrekord" }] });
+        Body("tlog.kind", body => body["kind"] = "hashedrekord");
+        Body("tlog.kind", body => body["apiVersion"] = "0.0.2");
+        Verdict.Refuses("tlog.kind", Forge.V2 with { Entries = [new LoggedIn(LogKind.V2Ed25519) { Body = body => { body["kind"] = "dsse"; return body; }, Edit = entry => entry["kindVersion"]!["kind"] = "hashedrekord" }] });
 
         static void Body(string reason, Action<JsonObject> edit) => Verdict.Refuses(reason, Forge.V1 with
         {
@@ -302,7 +302,6 @@ public sealed class LogTests
             body => Record(body)["signature"]!["verifier"]!["publicKey"] = new JsonObject { ["rawBytes"] = "AAAA" },
             body => Record(body)["extra"] = 1,
             body => body["extra"] = 1,
-            body => body["apiVersion"] = "0.0.1",
         ];
         foreach (LogKind log in V2)
         {
@@ -311,10 +310,13 @@ public sealed class LogTests
                 Refuses("tlog.binding", log, good => good with { Body = body => Edit(body, edit), Edit = entry => entry["kindVersion"] = new JsonObject { ["kind"] = "hashedrekord", ["version"] = "0.0.2" } });
             }
 
-            foreach (Func<byte[], byte[]> edit in (Func<byte[], byte[]>[])[body => [.. body, (byte)'\n'], body => [(byte)' ', .. body], body => [.. body, .. body], _ => []])
+            foreach (Func<byte[], byte[]> edit in (Func<byte[], byte[]>[])[body => [.. body, (byte)'\n'], body => [(byte)' ', .. body]])
             {
                 Refuses("tlog.binding", log, good => good with { BodyBytes = edit });
             }
+
+            Refuses("tlog.body", log, good => good with { BodyBytes = body => [.. body, .. body] });
+            Refuses("tlog.body", log, good => good with { BodyBytes = _ => [] });
         }
     }
 

@@ -15,10 +15,10 @@ public sealed class RealSampleTests
     {
         byte[] bundle = RealSamples.LoggedBy(log);
 
-        VerifiedBundle verified = Verifier.Verify(bundle, RealSamples.Image, RealSamples.Policy);
+        VerifiedSignature verified = Verifier.Verify(bundle, RealSamples.Image, RealSamples.Policy);
 
-        Assert.AreEqual(RealSamples.Identity, verified.Signer.Subject);
-        Assert.AreEqual(RealSamples.Issuer, verified.Signer.Issuer);
+        Assert.AreEqual(RealSamples.Identity, verified.Signer!.Subject);
+        Assert.AreEqual(RealSamples.Issuer, verified.Signer!.Issuer);
         Assert.AreEqual(1, verified.LogIndex);
         Assert.IsTrue(verified.Checks.Any(check => check.Contains(log, StringComparison.Ordinal)), string.Join('\n', verified.Checks));
     }
@@ -29,11 +29,11 @@ public sealed class RealSampleTests
         string predicateType = JsonNode.Parse(Convert.FromBase64String(
             JsonNode.Parse(RealSamples.BlobAttestation)!["dsseEnvelope"]!["payload"]!.GetValue<string>()))!["predicateType"]!.GetValue<string>();
 
-        VerifiedBundle verified = Verifier.Verify(
+        VerifiedSignature verified = Verifier.Verify(
             RealSamples.BlobAttestation, RealSamples.Blob, Policy.Exactly(RealSamples.Identity, RealSamples.Issuer, predicateType));
         var no = Assert.ThrowsExactly<VerificationException>(() => Verifier.Verify(RealSamples.BlobAttestation, RealSamples.Blob, RealSamples.Policy));
 
-        Assert.AreEqual(predicateType, verified.Statement.PredicateType);
+        Assert.AreEqual(predicateType, verified.PredicateType);
         Assert.AreEqual("policy.predicate-type", no.Reason);
     }
 

@@ -12,7 +12,7 @@ internal static class Verdict
         return no;
     }
 
-    public static VerifiedBundle Accepts(Forge forge, Policy? policy = null)
+    public static VerifiedSignature Accepts(Forge forge, Policy? policy = null)
     {
         try
         {

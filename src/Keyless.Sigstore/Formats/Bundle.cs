@@ -18,8 +18,8 @@ internal sealed record Bundle
     /// <summary>DER of RFC 3161 TimeStampResp.</summary>
     public required IReadOnlyList<byte[]> Timestamps { get; init; }
 
-    /// <summary>Null where the content is a message signature.</summary>
-    public required SignedEnvelope? Envelope { get; init; }
+    /// <summary>A <see cref="SignedEnvelope"/> or a <see cref="MessageSignature"/>.</summary>
+    public required SignedContent Content { get; init; }
 
     /// <exception cref="MalformedException">The clause is the second word of the slug.</exception>
     public static Bundle Parse(ReadOnlyMemory<byte> json)
@@ -41,10 +41,23 @@ internal sealed record Bundle
             times.NoOthers();
         }
 
-        SignedEnvelope? envelope = ReadContent(bundle);
+        SignedContent content = ReadContent(bundle);
         material.NoOthers();
         bundle.NoOthers();
-        return new Bundle { Version = version, Certificates = certificates, LogEntries = entries, Timestamps = timestamps, Envelope = envelope };
+        return new Bundle { Version = version, Certificates = certificates, LogEntries = entries, Timestamps = timestamps, Content = content };
+    }
+
+    /// <exception cref="VerificationException">As <c>bundle.</c> and the clause.</exception>
+    public static Bundle Read(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            return Parse(json);
+        }
+        catch (MalformedException e)
+        {
+            throw new VerificationException($"bundle.{e.Clause}", e.Message, inner: e);
+        }
     }
 
     private static BundleVersion ReadVersion(string mediaType) => mediaType switch
@@ -108,7 +121,7 @@ internal sealed record Bundle
             : throw new MalformedException("limit", $"malformed bundle: a timestamp of {der.Length} bytes");
     }
 
-    private static SignedEnvelope? ReadContent(JsonFields bundle)
+    private static SignedContent ReadContent(JsonFields bundle)
     {
         JsonFields? message = bundle.Object("messageSignature");
         JsonFields? envelope = bundle.Object("dsseEnvelope");
@@ -117,7 +130,25 @@ internal sealed record Bundle
             throw new MalformedException("oneof", "malformed bundle: exactly one of messageSignature, dsseEnvelope expected");
         }
 
-        return envelope is null ? null : SignedEnvelope.Parse(envelope);
+        return envelope is not null ? SignedEnvelope.Parse(envelope) : MessageSignature.Parse(message!);
+    }
+}
+
+/// <summary>What a bundle's key signed, and the signature: raw bytes, for ECDSA the DER of RFC 3279 §2.2.3.</summary>
+internal abstract record SignedContent(byte[] Signature);
+
+/// <summary>A signature over an artifact itself.</summary>
+/// <param name="Algorithm">Name of the hash function (protobuf-specs, HashAlgorithm); null where the bundle states no digest.</param>
+/// <param name="Digest">What the bundle says the artifact's digest is: a claim, to be held against the artifact's own.</param>
+internal sealed record MessageSignature(string? Algorithm, byte[]? Digest, byte[] Signature) : SignedContent(Signature)
+{
+    public static MessageSignature Parse(JsonFields message)
+    {
+        JsonFields? digest = message.Object("messageDigest");
+        var parsed = new MessageSignature(digest?.RequiredText("algorithm"), digest?.RequiredBytes("digest"), message.RequiredBytes("signature"));
+        digest?.NoOthers();
+        message.NoOthers();
+        return parsed;
     }
 }
 
@@ -129,7 +160,7 @@ internal enum BundleVersion
 }
 
 /// <summary>A DSSE envelope with its one signature; <c>keyid</c> is a hint that nobody signed and is not kept.</summary>
-internal sealed record SignedEnvelope(string PayloadType, byte[] Payload, byte[] Signature)
+internal sealed record SignedEnvelope(string PayloadType, byte[] Payload, byte[] Signature) : SignedContent(Signature)
 {
     public static SignedEnvelope Parse(JsonFields envelope)
     {

@@ -123,6 +123,9 @@ internal sealed class JsonFields
             : throw new MalformedException("number", $"malformed {path}.{name}: a decimal number from 0 to 2^63-1 expected");
     }
 
+    /// <summary>A non-negative int64 that is a JSON number, as plain JSON writes it.</summary>
+    public long Number(string name) => Find(name) is { ValueKind: JsonValueKind.Number } ? Int64(name)!.Value : throw new MalformedException("number", $"malformed {path}.{name}: a JSON number expected");
+
     public bool? Boolean(string name) => Find(name) switch
     {
         null => null,
@@ -174,6 +177,10 @@ internal sealed class JsonFields
 
         return strings;
     }
+
+    /// <summary><see cref="Strings"/> of a member that may be absent or of any shape.</summary>
+    public IReadOnlyDictionary<string, string> StringsOf(string name, int limit) =>
+        Find(name) is { ValueKind: JsonValueKind.Object } value ? new JsonFields(value, $"{path}.{name}").Strings(limit) : new Dictionary<string, string>();
 
     /// <summary>The text of this object as it stands in the document.</summary>
     public string Raw() => element.GetRawText();

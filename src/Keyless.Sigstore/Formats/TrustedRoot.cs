@@ -23,6 +23,12 @@ public sealed class TrustedRoot
     /// <summary>What was left out, one sentence each.</summary>
     public IReadOnlyList<string> Warnings => warnings;
 
+    /// <summary>
+    /// Whether the document lists a transparency or CT log at all, also one that is not used here: only an instance that has none may be
+    /// trusted without (<see cref="Proofs.Timestamp"/>).
+    /// </summary>
+    public bool ListsLogs { get; private set; }
+
     internal IReadOnlyList<TransparencyLog> Logs { get; private set; } = [];
 
     internal IReadOnlyList<TransparencyLog> CertificateLogs { get; private set; } = [];
@@ -30,6 +36,9 @@ public sealed class TrustedRoot
     internal IReadOnlyList<CertificateAuthority> CertificateAuthorities { get; private set; } = [];
 
     internal IReadOnlyList<CertificateAuthority> TimestampAuthorities { get; private set; } = [];
+
+    /// <summary>One log's key may be listed with several windows, and under several names.</summary>
+    internal IEnumerable<TransparencyLog> LogsOf(byte[] logId) => Logs.Where(log => log.LogId.AsSpan().SequenceEqual(logId));
 
     /// <exception cref="FormatException">Not a trusted root.</exception>
     public static TrustedRoot Parse(ReadOnlyMemory<byte> json)
@@ -55,6 +64,7 @@ public sealed class TrustedRoot
         var logs = new List<TransparencyLog>();
         foreach (JsonFields instance in document.Objects(name, Limits.TrustRootInstances))
         {
+            ListsLogs = true;
             string baseUrl = instance.Text("baseUrl") ?? "";
             JsonFields key = instance.RequiredObject("publicKey");
             byte[] raw = key.RequiredBytes("rawBytes");
@@ -149,7 +159,9 @@ internal sealed record TransparencyLog(string BaseUrl, byte[] LogId, Verificatio
             "PKIX_ECDSA_P521_SHA_512" => key.FieldBytes == 66,
             "PKIX_ED25519" => key.IsEd25519,
             "PKCS1_RSA_PKCS1V5" or "PKIX_RSA_PKCS1V5" => key.IsRsa,
-            "PKIX_RSA_PKCS1V15_2048_SHA256" or "PKIX_RSA_PKCS1V15_3072_SHA256" or "PKIX_RSA_PKCS1V15_4096_SHA256" => key.Details == details,
+            "PKIX_RSA_PKCS1V15_2048_SHA256" => key.RsaBits == 2048,
+            "PKIX_RSA_PKCS1V15_3072_SHA256" => key.RsaBits == 3072,
+            "PKIX_RSA_PKCS1V15_4096_SHA256" => key.RsaBits == 4096,
             _ => throw new FormatException($"keys of kind {Shown.Of(details)} are not supported"),
         };
         if (!fits)

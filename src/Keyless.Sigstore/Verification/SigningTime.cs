@@ -14,17 +14,25 @@ internal sealed class SigningTime
 {
     private SigningTime(IReadOnlyList<ProvenTime> times) => Times = times;
 
-    /// <summary>At least one. Several of one authority all stand here: each must be within what it is held against, and one alone is enough.</summary>
+    /// <summary>
+    /// At least one, unless none was required. Several of one authority all stand here: each must be within what it is held against, and
+    /// one alone is enough.
+    /// </summary>
     public IReadOnlyList<ProvenTime> Times { get; }
 
-    public DateTimeOffset Earliest => Times.Min(time => time.Moment);
+    public DateTimeOffset? Earliest => Times.Count == 0 ? null : Times.Min(time => time.Moment);
 
     public IEnumerable<string> Checks => Times.Select(time => time.Check);
+
+    /// <summary>Whether the entry's log signed a promise to include it (SET).</summary>
+    public bool IsPromised(LogEntry entry) => Times.Any(time => ReferenceEquals(time.Promised, entry));
 
     /// <summary>
     /// Everything of a known authority must hold; what an unknown one signed is ignored and proves nothing (client-spec §4.2.1).
     /// </summary>
-    public static SigningTime Establish(IReadOnlyList<byte[]> timestamps, IReadOnlyList<LogEntry> entries, byte[] signature, TrustedRoot root)
+    /// <param name="required">False for a managed key, which does not expire: what is given must still hold.</param>
+    public static SigningTime Establish(
+        IReadOnlyList<byte[]> timestamps, IReadOnlyList<LogEntry> entries, byte[] signature, TrustedRoot root, Proofs proofs, bool required)
     {
         var times = new List<ProvenTime>();
         foreach (byte[] response in timestamps)
@@ -44,9 +52,15 @@ internal sealed class SigningTime
             }
         }
 
-        return times.Count > 0
-            ? new SigningTime(times)
-            : throw new VerificationException(
+        if (times.Count > 0 || !required)
+        {
+            return new SigningTime(times);
+        }
+
+        // A log that could have told the time, and is not known, is the nearer reason.
+        throw proofs == Proofs.Log && timestamps.Count == 0 && entries.All(entry => !LoggedEntry.IsRekor2(entry) && !root.LogsOf(entry.LogId).Any())
+            ? LoggedEntry.NoneKnown(entries, root)
+            : new VerificationException(
                 "time.missing",
                 "no moment of signing is proven",
                 "a timestamp of an authority, or a signed entry timestamp of a log, that the trusted root knows",
@@ -178,14 +192,14 @@ internal sealed class SigningTime
             throw new VerificationException("tlog.set", "a Rekor v2 entry carries a signed entry timestamp");
         }
 
-        TransparencyLog[] logs = [.. root.Logs.Where(log => log.LogId.AsSpan().SequenceEqual(entry.LogId))];
+        TransparencyLog[] logs = [.. root.LogsOf(entry.LogId)];
         if (logs.Length == 0)
         {
             return null;
         }
 
         byte[] promised = PromisedText(entry);
-        if (!logs[0].Key.Verifies(promised, promise, logs[0].Key.DefaultHash))
+        if (!logs[0].Key.Verifies(promised, promise, HashAlgorithmName.SHA256))
         {
             throw new VerificationException("tlog.set", $"the signed entry timestamp was not signed by {Shown.Of(logs[0].BaseUrl)}");
         }
@@ -201,7 +215,8 @@ internal sealed class SigningTime
             "tlog.window", "the entry was made outside the log's window", logs[0].Window.ToString(), Shown.Of(moment));
         return new ProvenTime(
             moment,
-            $"The signature existed at {Shown.Of(moment)}: signed entry timestamp of {Shown.Of(log.BaseUrl)}");
+            $"The signature existed at {Shown.Of(moment)}: signed entry timestamp of {Shown.Of(log.BaseUrl)}",
+            entry);
     }
 
     // The log signs the RFC 8785 form of these four members; none of the values needs escaping.
@@ -212,4 +227,5 @@ internal sealed class SigningTime
 
 /// <summary>A moment with somebody's signature under it.</summary>
 /// <param name="Check">What was proven, in a sentence for the user.</param>
-internal sealed record ProvenTime(DateTimeOffset Moment, string Check);
+/// <param name="Promised">The log entry that the moment is of, whose inclusion the log then promised; null for a timestamp.</param>
+internal sealed record ProvenTime(DateTimeOffset Moment, string Check, LogEntry? Promised = null);

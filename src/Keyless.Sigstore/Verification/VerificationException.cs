@@ -5,6 +5,8 @@ namespace Keyless.Sigstore;
 /// <summary>The verdict "no": do not trust this signature.</summary>
 public sealed class VerificationException : Exception
 {
+    private static readonly string[] Steps = ["bundle", "root", "time", "cert", "sct", "tlog", "sig", "subject", "policy"];
+
     /// <param name="reason">The slug of the clause that refused.</param>
     /// <param name="statement">What is wrong, in one sentence without the values.</param>
     /// <param name="expected">What the clause asks for. Shown as it is given.</param>
@@ -20,6 +22,9 @@ public sealed class VerificationException : Exception
     /// <summary>The step that said no: the first word of <see cref="Reason"/>, one of <c>bundle</c>, <c>root</c>,
     /// <c>time</c>, <c>cert</c>, <c>sct</c>, <c>policy</c>, <c>tlog</c>, <c>sig</c>, <c>subject</c>.</summary>
     public string Step => Reason[..Reason.IndexOf('.', StringComparison.Ordinal)];
+
+    /// <summary>How far a signature came: the place of <see cref="Step"/> among the steps of a verification, in their order.</summary>
+    public int Progress => Array.IndexOf(Steps, Step);
 
     /// <summary>The stable slug of the refused clause, for example <c>tlog.inclusion</c>.</summary>
     public string Reason { get; }
