@@ -9,6 +9,9 @@ internal static class Limits
     /// <summary>The public instance's trusted root is 7 KiB, its signing config 1 KiB.</summary>
     public const int TrustDocumentBytes = 1024 * 1024;
 
+    /// <summary>Of one file, a line each: the deployments that one team deploys from.</summary>
+    public const int TrustedRoots = 64;
+
     /// <summary>The deepest document read here (a bundle) nests seven levels; statements carry predicates of any shape.</summary>
     public const int JsonDepth = 32;
 
