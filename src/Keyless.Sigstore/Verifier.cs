@@ -56,7 +56,7 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
             VerifiedContent content = VerifiedContent.Verify(bundle.Content, signed, signer, artifact, logged);                                          // §4.5
             VerifiedStatement? statement = bundle.Content is SignedEnvelope ? VerifiedStatement.Open(content) : null;
             statement?.MustBeAbout(artifact);
-            return new ProvenSignature(signer, time, logged, [content.Check, .. statement?.Checks ?? []], statement?.PredicateType, statement?.Annotations);
+            return new ProvenSignature(signer, time, logged, new[] { content.Check }.Concat(statement?.Checks ?? []), statement?.PredicateType, statement?.Annotations);
         });
     }
 
@@ -133,7 +133,7 @@ public sealed class ProvenSignature
 {
     private readonly ProvenSigner signer;
     private readonly SigningTime time;
-    private readonly string[] checks;
+    private readonly IEnumerable<string> checks;
     private readonly string? predicateType;
     private readonly IReadOnlyDictionary<string, string> annotations;
     private readonly long? logIndex;
@@ -147,7 +147,8 @@ public sealed class ProvenSignature
         this.annotations = annotations ?? new Dictionary<string, string>();
         logIndex = logged.Count > 0 ? logged[0].Index : null;
         IEnumerable<string> inLogs = logged.Count > 0 ? logged.Select(entry => entry.Check) : ["No transparency log: the trusted root lists none"];
-        this.checks = [.. time.Checks, .. signer.Checks, .. inLogs, .. checks];
+        // Put into words only when somebody reads them: names of authorities are slow to print.
+        this.checks = time.Checks.Concat(signer.Checks).Concat(inLogs).Concat(checks);
     }
 
     /// <exception cref="VerificationException">The policy does not want it; the exception says which condition is not met.</exception>
@@ -161,7 +162,7 @@ public sealed class ProvenSignature
             }
 
             PolicyMatch match = policy.Require(signer.Identity, predicateType, annotations, time.Earliest);
-            return new VerifiedSignature
+            return new VerifiedSignature(checks.Concat(match.Checks))
             {
                 Signer = signer.Identity,
                 Key = policy.Key,
@@ -169,7 +170,6 @@ public sealed class ProvenSignature
                 Annotations = annotations,
                 SignedAt = time.Earliest,
                 LogIndex = logIndex,
-                Checks = [.. checks, .. match.Checks],
                 Warnings = match.Warnings,
             };
         }
@@ -185,7 +185,9 @@ public sealed class ProvenSignature
 /// <summary>What is known of a signature that a policy accepts; only <see cref="ProvenSignature.Require"/> makes one.</summary>
 public sealed class VerifiedSignature
 {
-    internal VerifiedSignature() { }
+    private readonly IEnumerable<string> proofs;
+
+    internal VerifiedSignature(IEnumerable<string> proofs) => this.proofs = proofs;
 
     /// <summary>Null where a managed key signed.</summary>
     public required CertificateIdentity? Signer { get; init; }
@@ -209,7 +211,7 @@ public sealed class VerifiedSignature
     public required long? LogIndex { get; init; }
 
     /// <summary>One sentence for each proof, made by the proof itself.</summary>
-    public required IReadOnlyList<string> Checks { get; init; }
+    public IReadOnlyList<string> Checks => field ??= [.. proofs];
 
     /// <summary>What the policy let pass although its author may not have meant it.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }

@@ -24,8 +24,8 @@ internal sealed record Bundle
     /// <exception cref="MalformedException">The clause is the second word of the slug.</exception>
     public static Bundle Parse(ReadOnlyMemory<byte> json)
     {
-        JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
-        BundleVersion version = ReadVersion(bundle.Text("mediaType") ?? "");
+        using JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
+        BundleVersion version = ReadVersion(bundle.Text("mediaType") ?? (bundle.Misspells("mediaType") ? bundle.RequiredText("mediaType") : ""));
         JsonFields material = bundle.RequiredObject("verificationMaterial");
         IReadOnlyList<byte[]> certificates = ReadSigner(material, version);
         LogEntry[] entries = [.. material.Objects("tlogEntries", Limits.LogEntries).Select(LogEntry.Parse)];

@@ -28,7 +28,7 @@ internal sealed class VerifiedPayload
             throw new FormatException("the payload is another signature's");
         }
 
-        JsonFields payload = JsonFields.Parse(signature.Payload.Content!.Value, "payload", SimpleSignature.LargestPayload);
+        using JsonFields payload = JsonFields.Parse(signature.Payload.Content!.Value, "payload", SimpleSignature.LargestPayload);
         JsonFields critical = payload.RequiredObject("critical");
         JsonFields image = critical.RequiredObject("image");
         JsonFields identity = critical.RequiredObject("identity");
