@@ -115,12 +115,11 @@ internal sealed class TufClient(Uri repository, byte[] firstRoot, Http http, Tim
             $"there is no target {Shown.Of(name)} in {place} (targets version {Trusted.Targets.Version})"));
     }
 
-    // Those that an earlier run has verified. One that does not follow is fetched like a new one.
+    // Those that an earlier run has verified; only roots that follow can be counted, so nobody makes this endless. One that does not is fetched like a new one.
     private void WalkKnownRoots()
     {
-        for (int i = 0; i < Limits.TufRootRotations && cache.ReadRoot(Trusted.Root.Version + 1) is { } bytes && TrustedMetadata.Follows(Trusted.Root, bytes); i++)
+        while (Accepts(cache.ReadRoot(Trusted.Root.Version + 1), bytes => Trusted.UpdateRoot(bytes)))
         {
-            Trusted.UpdateRoot(bytes);
         }
     }
 
