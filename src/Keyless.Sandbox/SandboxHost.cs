@@ -1,10 +1,11 @@
+using System.Text;
 using System.Text.Json;
 
 namespace Keyless.Sandbox;
 
 /// <summary>
 /// A whole Sigstore world on loopback: registry, OIDC issuer like GitHub's, Fulcio with its CT log, Rekor v1 and v2, timestamp
-/// authority. Real servers with real keys that are made at the start and gone at the end: for trials and tests, nothing that
+/// authority, TUF repository. Real servers with real keys that are made at the start and gone at the end: for trials and tests, nothing that
 /// is signed here means anything anywhere else.
 /// </summary>
 public sealed class SandboxHost : IAsyncDisposable
@@ -23,6 +24,7 @@ public sealed class SandboxHost : IAsyncDisposable
         RekorV1 = new RekorV1(time, Host);
         RekorV2 = new RekorV2(options.RekorV2Key, Host, time);
         TimestampAuthority = new TimestampAuthority(time);
+        Tuf = new TufRepository(time);
     }
 
     /// <summary>A log's checkpoints begin with the host of its base URL.</summary>
@@ -42,6 +44,9 @@ public sealed class SandboxHost : IAsyncDisposable
 
     public TimestampAuthority TimestampAuthority { get; }
 
+    /// <summary>Delivers <see cref="TrustedRoot"/> and <see cref="SigningConfig"/> as the public instances do.</summary>
+    public TufRepository Tuf { get; }
+
     public LoopbackServer RegistryServer { get; private set; } = null!;
 
     public LoopbackServer IssuerServer { get; private set; } = null!;
@@ -53,6 +58,8 @@ public sealed class SandboxHost : IAsyncDisposable
     public LoopbackServer RekorV2Server { get; private set; } = null!;
 
     public LoopbackServer TimestampServer { get; private set; } = null!;
+
+    public LoopbackServer TufServer { get; private set; } = null!;
 
     /// <summary>The servers of all parts.</summary>
     public IReadOnlyList<LoopbackServer> Servers => servers;
@@ -117,13 +124,14 @@ public sealed class SandboxHost : IAsyncDisposable
         return sandbox;
     }
 
-    /// <summary>Writes <c>trusted_root.json</c>, <c>signing_config.json</c>, <c>client_trust_config.json</c> and <c>environment</c> (lines for a shell).</summary>
+    /// <summary>Writes <c>trusted_root.json</c>, <c>signing_config.json</c>, <c>client_trust_config.json</c>, <c>root.json</c> (the first root of the TUF repository) and <c>environment</c> (lines for a shell).</summary>
     public void WriteTo(string folder)
     {
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "trusted_root.json"), TrustedRoot);
         File.WriteAllText(Path.Combine(folder, "signing_config.json"), SigningConfig);
         File.WriteAllText(Path.Combine(folder, "client_trust_config.json"), ClientTrustConfig);
+        File.WriteAllBytes(Path.Combine(folder, "root.json"), Tuf.FirstRoot);
 
         string environment = Path.Combine(folder, "environment");
         // It holds the token with which identity tokens are asked for: readable for its owner from the first byte on.
@@ -158,6 +166,7 @@ public sealed class SandboxHost : IAsyncDisposable
         RekorV1Server = await StartAsync("rekor-v1", options.RekorV1Port, RekorV1.Map);
         RekorV2Server = await StartAsync("rekor-v2", options.RekorV2Port, RekorV2.Map);
         TimestampServer = await StartAsync("timestamp", options.TimestampPort, TimestampAuthority.Map);
+        TufServer = await StartAsync("tuf", options.TufPort, Tuf.Map);
 
         Issuer.RunsAt(IssuerServer.BaseUrl);
         Fulcio.IssuerUrl = Issuer.Url;
@@ -173,6 +182,9 @@ public sealed class SandboxHost : IAsyncDisposable
         TrustedRoot = material.TrustedRoot().ToJsonString(Indented);
         SigningConfig = material.SigningConfig(rekor).ToJsonString(Indented);
         ClientTrustConfig = material.ClientTrustConfig(rekor).ToJsonString(Indented);
+        Tuf.AddTarget("trusted_root.json", Encoding.UTF8.GetBytes(TrustedRoot));
+        Tuf.AddTarget("signing_config.v0.2.json", Encoding.UTF8.GetBytes(SigningConfig));
+        Tuf.Publish("targets");
 
         async Task<LoopbackServer> StartAsync(string part, int port, Action<IEndpointRouteBuilder> map, long largestBody = LoopbackServer.LargestSmallBody)
         {
