@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
 using Task = System.Threading.Tasks.Task;
@@ -148,6 +149,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("I.3", "I.4", "P.1", "P.2")]
     [DataRow("CertificateIdentity", "https://github.com/example-org/example-repo/.github/workflows/publish.yml@refs/heads/mai", "policy.identity")]
     [DataRow("CertificateOidcIssuer", "https://token.actions.githubusercontent.com", "policy.issuer")]
     [DataRow("PredicateType", "https://slsa.dev/provenance/v1", "policy.predicate-type")]
@@ -165,6 +167,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("A.8", "A.13")]
     public async Task Refuses_the_signature_of_another_image()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
@@ -175,6 +178,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("A.14")]
     public async Task Refuses_a_listed_signature_whose_manifest_refers_to_another_image()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { ReferrersApi = false });
@@ -269,6 +273,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("B.38")]
     public async Task Names_a_signature_in_a_form_that_is_not_read_yet()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
@@ -300,6 +305,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("P.16")]
     public async Task In_warn_mode_a_refusal_is_a_warning_and_the_image_still_does_not_count()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
@@ -336,6 +342,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("I.10")]
     [DataRow("example-org/example")]
     [DataRow("example-org/Example-Repo")]
     [DataRow("somebody/example-repo")]
@@ -347,6 +354,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("I.1")]
     public async Task Refuses_an_item_that_trusts_nobody_in_particular()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
@@ -354,6 +362,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("I.8", "I.29", "I.30", "P.14")]
     [DataRow("CertificateIdentiy", "x", "KEYLESS5002")]
     [DataRow("CertificateIdentityRegexp", ".*", "KEYLESS5009")]
     [DataRow("Policy", "release", "KEYLESS5009")]
@@ -383,6 +392,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("P.15")]
     public async Task Refuses_a_policy_that_does_not_exist()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
@@ -394,6 +404,7 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [Clause("I.7")]
     public async Task Warns_of_a_pattern_that_admits_everybody()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);

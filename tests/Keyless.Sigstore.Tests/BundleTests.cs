@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -29,6 +30,7 @@ public sealed class BundleTests
     public void Accepts_both_spellings_of_the_version(string mediaType) => Verdict.Accepts(Forge.V2 with { Bundle = bundle => bundle["mediaType"] = mediaType });
 
     [TestMethod]
+    [Clause("B.16")]
     [DataRow("")]
     [DataRow("application/json")]
     [DataRow("application/vnd.dev.sigstore.bundle+json;version=0.4")]
@@ -41,6 +43,7 @@ public sealed class BundleTests
     public void Refuses_another_media_type(string mediaType) => Verdict.Refuses("bundle.version", Forge.V2 with { Bundle = bundle => bundle["mediaType"] = mediaType });
 
     [TestMethod]
+    [Clause("G.6")]
     public void Accepts_what_ProtoJSON_lets_writers_choose()
     {
         Verdict.Accepts(Forge.V1 with { Bundle = Reversed });
@@ -156,6 +159,7 @@ public sealed class BundleTests
     ];
 
     [TestMethod]
+    [Clause("B.3", "B.4", "B.5", "B.6", "B.7", "B.8", "B.9", "B.10", "B.11", "B.12", "B.13", "B.14", "B.17", "B.18", "B.19", "B.23", "B.24", "B.26", "B.27", "B.29", "B.30", "B.31", "B.32", "B.33", "K.4")]
     [DynamicData(nameof(Defects), DynamicDataDisplayName = nameof(Name))]
     public void Refuses(string reason, string what, object edit)
     {
@@ -164,6 +168,7 @@ public sealed class BundleTests
     }
 
     [TestMethod]
+    [Clause("B.1")]
     public void Refuses_more_than_16_MiB_before_reading_it()
     {
         byte[] bundle = [.. Forge.V2.Make(), .. Enumerable.Repeat((byte)' ', 16 * 1024 * 1024)];

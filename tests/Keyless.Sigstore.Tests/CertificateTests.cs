@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
 using Keyless.Sigstore.Formats;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -14,6 +15,7 @@ public sealed class CertificateTests
     private static readonly DateTimeOffset Signed = Forge.Now.AddMinutes(1);
 
     [TestMethod]
+    [Clause("L.26")]
     [DataRow("1.2.840.10045.3.1.7")]
     [DataRow("1.3.132.0.34")]
     [DataRow("1.3.132.0.35")]
@@ -37,6 +39,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.17", "L.12")]
     public void Counts_a_moment_at_either_end_of_the_validity()
     {
         Verdict.Accepts(Forge.V2 with { NotBefore = Signed });
@@ -48,6 +51,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.1")]
     public void Refuses_a_certificate_that_is_not_strict_DER()
     {
         Verdict.Refuses("cert.der", Forge.V2 with { Certificate = der => [.. der, 0] });
@@ -57,6 +61,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.8", "C.9", "C.10", "C.11")]
     public void Refuses_a_leaf_that_is_not_for_signing_code()
     {
         Without("cert.usage", "2.5.29.15");
@@ -71,6 +76,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.31", "C.32", "C.33", "C.34", "C.36")]
     public void Refuses_a_leaf_whose_name_is_not_one_name_of_a_known_kind()
     {
         Without("cert.san", "2.5.29.17");
@@ -86,6 +92,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.37", "C.38", "C.39")]
     public void Refuses_two_answers_to_who_vouched()
     {
         Instead("policy.issuer-conflict", LeafExtensions.Extension(1, "https://elsewhere.example"));
@@ -103,6 +110,7 @@ public sealed class CertificateTests
     });
 
     [TestMethod]
+    [Clause("C.27", "C.30")]
     public void Refuses_a_key_of_a_kind_that_is_not_taken()
     {
         using var small = RSA.Create(1024);
@@ -112,6 +120,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.12", "C.14")]
     public void Refuses_a_certificate_of_another_authority()
     {
         var stranger = new Fulcio(Forge.World.CtLog, _ => [], new StoppedClock(Forge.Now));
@@ -125,6 +134,7 @@ public sealed class CertificateTests
 
     // An own valid certificate signs a "certificate" of its own.
     [TestMethod]
+    [Clause("C.14")]
     public void Refuses_a_certificate_that_a_leaf_issued()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -134,6 +144,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.16")]
     public void Tries_every_authority_of_the_name()
     {
         var twin = new Fulcio(Forge.World.CtLog, _ => [], new StoppedClock(Forge.Now));
@@ -148,6 +159,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.16")]
     [DataRow(0)]
     [DataRow(1)]
     public void Accepts_by_a_good_chain_beside_a_broken_one_of_the_name(int position)
@@ -174,6 +186,7 @@ public sealed class CertificateTests
     });
 
     [TestMethod]
+    [Clause("C.18")]
     public void Counts_a_moment_at_either_end_of_the_authoritys_window()
     {
         Verdict.Accepts(Window("2026-11-23T06:01:00Z", "2026-11-23T06:01:00Z"));
@@ -188,6 +201,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.20", "C.21", "C.22", "C.23", "C.24", "C.25", "C.26")]
     public void Follows_a_path_of_four_certificates_with_their_constraints()
     {
         Chained(null, new Ca(2), new Ca(1), new Ca(0));
@@ -209,6 +223,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("C.19")]
     public void Refuses_a_chain_whose_certificates_did_not_issue_one_another() => Verdict.Refuses("cert.path", Forge.V2 with
     {
         Root = root => root.Instance("certificateAuthorities")["certChain"]!["certificates"]![1]!["rawBytes"] =
@@ -216,6 +231,7 @@ public sealed class CertificateTests
     });
 
     [TestMethod]
+    [Clause("S.1", "S.8", "S.9")]
     public void Requires_an_SCT_of_a_known_log()
     {
         Verdict.Refuses("sct.missing", Forge.V2 with { Scts = (_, _) => [] });
@@ -229,6 +245,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("S.10", "S.11", "S.12")]
     public void Refuses_an_SCT_over_something_else()
     {
         Verdict.Refuses("sct.signature", Forge.V2 with { Scts = (spki, tbs) => [Forge.World.CtLog.Add(spki, tbs.Flipped(-1))] });
@@ -242,6 +259,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("S.3", "S.5", "S.6", "S.7")]
     public void Refuses_a_list_of_SCTs_that_is_not_one()
     {
         Sct("sct.malformed", sct => [.. sct, 0]);
@@ -255,6 +273,7 @@ public sealed class CertificateTests
     }
 
     [TestMethod]
+    [Clause("S.14")]
     public void Counts_milliseconds_at_either_end_of_the_CT_logs_window()
     {
         Sct(null, Milliseconds, "2026-11-23T06:00:00Z", null);
@@ -277,6 +296,7 @@ public sealed class CertificateTests
 
     // What the log signed is what the issuer wrote, whatever lengths around it grow when the list goes in.
     [TestMethod]
+    [Clause("S.10")]
     public void Finds_the_TBS_that_the_log_signed_at_every_length()
     {
         foreach (int size in (int[])[.. Enumerable.Range(0, 12).Select(i => i * 11), .. Enumerable.Range(120, 16), .. Enumerable.Range(250, 8), 1000, 20_000, .. Enumerable.Range(64_000, 6).Select(i => i)])

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sigstore.Formats;
+using Keyless.Testing;
 using Reference = Keyless.Sandbox.MerkleTree;
 
 namespace Keyless.Sigstore.Tests;
@@ -11,6 +12,7 @@ namespace Keyless.Sigstore.Tests;
 public sealed class MerkleTreeTests
 {
     [TestMethod]
+    [Clause("M.20", "M.23")]
     public void Finds_the_root_of_every_small_tree_from_every_leaf_and_from_nothing_else()
     {
         var tree = new Reference();
@@ -46,6 +48,7 @@ public sealed class MerkleTreeTests
     }
 
     [TestMethod]
+    [Clause("M.23")]
     public void Refuses_every_changed_byte_of_a_path()
     {
         var tree = new Reference();
@@ -67,6 +70,7 @@ public sealed class MerkleTreeTests
     }
 
     [TestMethod]
+    [Clause("M.19")]
     [DataRow(0, 0)]
     [DataRow(-1, 1)]
     [DataRow(1, 1)]
@@ -77,6 +81,7 @@ public sealed class MerkleTreeTests
         Assert.ThrowsExactly<FormatException>(() => Formats.MerkleTree.RootFromPath(index, size, new byte[32], []));
 
     [TestMethod]
+    [Clause("M.20")]
     [DataRow(0, 63)]
     [DataRow(long.MaxValue - 1, 62)]
     [DataRow(1L << 62, 63)]
@@ -90,6 +95,7 @@ public sealed class MerkleTreeTests
     }
 
     [TestMethod]
+    [Clause("M.22")]
     public void Keeps_leaves_and_nodes_apart()
     {
         byte[] left = Reference.LeafHash([1]), right = Reference.LeafHash([2]);
@@ -114,6 +120,7 @@ public sealed class Ed25519Tests
 {
     // RFC 8032 §7.1, tests 1 to 3 and SHA(abc): key, message, signature.
     [TestMethod]
+    [Clause("M.16")]
     [DataRow("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a", "", "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b")]
     [DataRow("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c", "72", "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00")]
     [DataRow("fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025", "af82", "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a")]
@@ -139,6 +146,7 @@ public sealed class Ed25519Tests
 
     // Each of these keys or points has an order that divides eight; with S = 0 the equation holds for some messages.
     [TestMethod]
+    [Clause("M.17", "M.18")]
     [DataRow("0100000000000000000000000000000000000000000000000000000000000000")]
     [DataRow("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")]
     [DataRow("0000000000000000000000000000000000000000000000000000000000000000")]
@@ -167,6 +175,7 @@ public sealed class VerificationKeyTests
     private static readonly byte[] Message = "message"u8.ToArray();
 
     [TestMethod]
+    [Clause("G.3")]
     public void Takes_one_spelling_of_an_ECDSA_signature()
     {
         using var signer = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -197,6 +206,7 @@ public sealed class VerificationKeyTests
     }
 
     [TestMethod]
+    [Clause("C.28", "C.29")]
     public void Refuses_keys_it_does_not_take()
     {
         using var p256 = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -254,6 +264,7 @@ public sealed class TrustedRootTests
     }
 
     [TestMethod]
+    [Clause("R.9")]
     public void Ignores_members_it_does_not_know() => Assert.HasCount(3, Parse(root =>
     {
         root["extra"] = 1;
@@ -277,6 +288,7 @@ public sealed class TrustedRootTests
     ];
 
     [TestMethod]
+    [Clause("R.10", "R.13", "R.14", "R.15", "R.16", "R.17")]
     [DynamicData(nameof(Unused))]
     public void Leaves_out_a_log_with(string what, object edit)
     {
@@ -290,6 +302,7 @@ public sealed class TrustedRootTests
     }
 
     [TestMethod]
+    [Clause("R.11", "R.12")]
     public void Leaves_out_an_authority_without_a_start()
     {
         foreach (string list in (string[])["certificateAuthorities", "timestampAuthorities"])
@@ -300,6 +313,7 @@ public sealed class TrustedRootTests
     }
 
     [TestMethod]
+    [Clause("R.2", "R.4", "R.5", "R.6", "R.7", "R.8")]
     public void Refuses_what_is_not_a_trusted_root()
     {
         Refuses(root => root["mediaType"] = "application/vnd.dev.sigstore.trustedroot+json;version=0.2");
@@ -392,6 +406,7 @@ public sealed class MutationTests
     }
 
     [TestMethod]
+    [Clause("C.1", "S.2", "S.3", "T.2")]
     [DataRow("certificate")]
     [DataRow("timestamp")]
     [DataRow("SCT list")]

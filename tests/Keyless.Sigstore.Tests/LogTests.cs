@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -24,6 +25,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("M.12")]
     public void Accepts_notes_with_lines_of_others()
     {
         foreach (LogKind log in All)
@@ -42,6 +44,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("M.10", "M.11", "M.13", "M.14", "M.15")]
     public void Refuses_a_checkpoint_that_the_log_did_not_sign()
     {
         foreach (LogKind log in All)
@@ -60,6 +63,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("M.2", "M.3", "M.4", "M.5", "M.8")]
     [DataRow("no text", "\n\u2014 x AAAAAAA=\n")]
     [DataRow("no signatures", "{0}\n")]
     [DataRow("no blank line", "{0}{1}")]
@@ -94,6 +98,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("M.6")]
     [DataRow("07")]
     [DataRow("+7")]
     [DataRow("7 ")]
@@ -110,6 +115,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("M.1", "M.9")]
     public void Refuses_too_long_a_note()
     {
         string witness = $"\u2014 witness.example {Convert.ToBase64String([1, 2, 3, 4, .. new byte[72]])}\n";
@@ -118,6 +124,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("L.13", "L.14", "L.15", "M.19", "M.20", "M.21", "M.23")]
     public void Refuses_a_proof_that_does_not_lead_to_the_checkpoint()
     {
         foreach (LogKind log in All)
@@ -149,6 +156,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("L.1", "L.2", "P.13")]
     public void Requires_an_entry_of_a_known_log()
     {
         Verdict.Refuses("tlog.missing", Forge.V2 with { Entries = [] });
@@ -169,6 +177,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("L.3", "L.4")]
     public void Refuses_one_bad_entry_of_a_known_log_among_good_ones()
     {
         LoggedIn bad = new(LogKind.V2Ecdsa) { Edit = entry => entry.Proof()["hashes"]![0] = Convert.ToBase64String(new byte[32]) };
@@ -179,6 +188,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("L.11")]
     public void Refuses_a_v2_log_whose_key_was_not_in_use()
     {
         Verdict.Refuses("tlog.window", Forge.V2 with { Root = root => root.Instance("tlogs", 1)["publicKey"]!["validFor"]!["end"] = "2026-11-23T06:00:59.999Z" });
@@ -205,6 +215,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("M.13", "R.14")]
     [DataRow("https://other.sandbox:3000")]
     [DataRow("log.sandbox")]
     [DataRow("")]
@@ -217,6 +228,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("L.6", "L.7")]
     [DataRow(LogKind.V1, "hashedrekord", "0.0.1")]
     [DataRow(LogKind.V1, "intoto", "0.0.1")]
     [DataRow(LogKind.V1, "DSSE", "0.0.1")]
@@ -227,6 +239,7 @@ public sealed class LogTests
         Refuses("tlog.kind", log, good => good with { Edit = entry => entry["kindVersion"] = new JsonObject { ["kind"] = kind, ["version"] = version } });
 
     [TestMethod]
+    [Clause("L.8")]
     public void Refuses_a_kind_that_the_body_contradicts()
     {
         Body("tlog.kind", body => body["kind"] = "hashedrekord");
@@ -264,6 +277,7 @@ public sealed class LogTests
     ];
 
     [TestMethod]
+    [Clause("L.10", "L.16", "L.17", "L.18")]
     [DynamicData(nameof(DsseBodies))]
     public void Refuses_a_dsse_entry_about_something_else(int number, string reason, object edit)
     {
@@ -281,6 +295,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("L.9")]
     public void Refuses_a_body_that_is_not_strict_JSON()
     {
         foreach (Func<byte[], byte[]> edit in (Func<byte[], byte[]>[])[body => [.. body, (byte)'x'], body => body[..^1], _ => [], body => [.. "{\"kind\":\"dsse\","u8, .. body[1..]], _ => [0xff], body => [0xef, 0xbb, 0xbf, .. body]])
@@ -290,6 +305,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("L.25")]
     public void Refuses_a_hashedrekord_that_differs_in_any_member()
     {
         Action<JsonObject>[] edits =
@@ -322,6 +338,7 @@ public sealed class LogTests
 
     // Somebody else's good entry, or an own older one, under this signature.
     [TestMethod]
+    [Clause("L.17", "L.25")]
     public void Refuses_the_entry_of_another_signature()
     {
         foreach (LogKind log in All)
@@ -332,6 +349,7 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    [Clause("M.23", "T.36")]
     public void Refuses_a_body_that_is_not_the_one_in_the_tree()
     {
         foreach (LogKind log in All)

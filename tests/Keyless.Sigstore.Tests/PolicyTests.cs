@@ -2,6 +2,7 @@ using System.Formats.Asn1;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -13,6 +14,7 @@ public sealed class PolicyTests
     private const string Commit = Forge.World.Commit;
 
     [TestMethod]
+    [Clause("I.3")]
     [DataRow(Forge.Identity + "/")]
     [DataRow(" " + Forge.Identity)]
     [DataRow("https://github.com/example-org/example-repo/.github/workflows/publish.yml")]
@@ -21,12 +23,14 @@ public sealed class PolicyTests
     public void Refuses_another_subject(string identity) => Verdict.Refuses("policy.identity", Forge.V2, Policy.Exactly(identity, Forge.Issuer, Forge.PredicateType));
 
     [TestMethod]
+    [Clause("I.4")]
     [DataRow(Forge.Issuer + "/")]
     [DataRow("http://token.actions.githubusercontent.com")]
     [DataRow("https://token.actions.githubusercontent.com.example.com")]
     public void Refuses_another_issuer(string issuer) => Verdict.Refuses("policy.issuer", Forge.V2, Policy.Exactly(Forge.Identity, issuer, Forge.PredicateType));
 
     [TestMethod]
+    [Clause("I.3", "I.10")]
     public void Says_that_only_the_case_differs()
     {
         VerificationException no = Verdict.Refuses("policy.identity", Forge.V2, Policy.Exactly(Forge.Identity.ToUpperInvariant(), Forge.Issuer, Forge.PredicateType));
@@ -35,6 +39,7 @@ public sealed class PolicyTests
     }
 
     [TestMethod]
+    [Clause("I.1", "I.2", "I.25")]
     public void Cannot_be_made_without_naming_somebody()
     {
         TextMatch issuer = TextMatch.Exactly(Forge.Issuer);
@@ -48,6 +53,7 @@ public sealed class PolicyTests
     }
 
     [TestMethod]
+    [Clause("C.35")]
     public void Takes_an_address_or_a_user_name_by_its_own_kind_only()
     {
         foreach ((X509Extension san, string name, bool good) in ((X509Extension, string, bool)[])
@@ -130,6 +136,7 @@ public sealed class PolicyTests
         Bad("policy.issuer", "GitHub's names, vouched for by somebody else", new() { Repository = Repository }, Claim("iss", "https://elsewhere.example")));
 
     [TestMethod]
+    [Clause("I.9", "I.10", "I.11", "I.12", "I.13", "I.14", "I.16", "I.17", "I.18", "I.19", "I.20", "I.21", "I.22", "I.23", "I.24")]
     [DynamicData(nameof(ShortForm), DynamicDataDisplayName = nameof(Name))]
     public void Short_form(string reason, string what, object identity, object claims, int[] without)
     {
@@ -150,12 +157,14 @@ public sealed class PolicyTests
     }
 
     [TestMethod]
+    [Clause("I.15")]
     public void Refuses_a_build_signer_that_is_not_the_subject() => Verdict.Refuses("policy.github-signer", Forge.V2 with
     {
         Extensions = extensions => [.. extensions.Where(extension => extension.Oid!.Value != "1.3.6.1.4.1.57264.1.9"), LeafExtensions.Extension(9, "https://github.com/" + Reusable + "@refs/tags/v1")],
     }, GitHub(new GitHubIdentity { Repository = Repository }));
 
     [TestMethod]
+    [Clause("I.26")]
     public void Takes_a_server_of_ones_own()
     {
         var own = new Fulcio(Forge.World.CtLog, _ => [], new StoppedClock(Forge.Now)) { GitHubServer = "https://ghe.example" };
@@ -174,6 +183,7 @@ public sealed class PolicyTests
 
     // A subject that is named says who the signer is; the repository must still be the one that ran the job.
     [TestMethod]
+    [Clause("I.3", "I.10")]
     public void Lets_a_named_subject_stand_for_the_workflow()
     {
         Forge forge = Forge.V2 with { Claims = Job(Reusable + "@refs/tags/v1") };
@@ -184,6 +194,7 @@ public sealed class PolicyTests
     }
 
     [TestMethod]
+    [Clause("I.27", "I.28")]
     public void Warns_where_a_plain_identity_hides_something()
     {
         string reusable = "https://github.com/" + Reusable + "@refs/tags/v1";
@@ -199,6 +210,7 @@ public sealed class PolicyTests
 
     // What a caller of a public reusable workflow gets: the workflow's subject, the caller's repository.
     [TestMethod]
+    [Clause("I.27")]
     public void A_plain_subject_cannot_tell_a_stranger_who_calls_the_workflow_and_says_so()
     {
         VerifiedSignature verified = Verdict.Accepts(Forge.V2 with { Claims = Claims(("repository", "attacker/repo"), ("workflow_ref", "attacker/repo/.github/workflows/x.yml@refs/heads/main")) });
@@ -289,6 +301,7 @@ public sealed class PolicyTests
 public sealed class TextMatchTests
 {
     [TestMethod]
+    [Clause("I.5")]
     [DataRow("a", "a", true)]
     [DataRow("a", "ab", false)]
     [DataRow("a", "ba", false)]
@@ -309,6 +322,7 @@ public sealed class TextMatchTests
     public void Matches_the_whole_value(string pattern, string value, bool matches) => Assert.AreEqual(matches, TextMatch.Pattern(pattern).IsMatch(value));
 
     [TestMethod]
+    [Clause("I.5", "I.6")]
     [DataRow("a)|(?:b")]
     [DataRow("a)|.*(")]
     [DataRow("(")]
@@ -343,6 +357,7 @@ public sealed class TextMatchTests
     }
 
     [TestMethod]
+    [Clause("I.6")]
     public void Bounds_the_pattern()
     {
         Assert.IsTrue(TextMatch.Pattern(new string('a', 1024)).IsMatch(new string('a', 1024)));
@@ -363,6 +378,7 @@ public sealed class TextMatchTests
     }
 
     [TestMethod]
+    [Clause("I.7")]
     [DataRow(".*", true)]
     [DataRow(".+", true)]
     [DataRow("^.*$", true)]
@@ -382,6 +398,7 @@ public sealed class TextMatchTests
         Assert.AreEqual(everything, (pattern.Length > 0 ? TextMatch.Pattern(pattern) : TextMatch.Exactly(".*")).AdmitsEverything);
 
     [TestMethod]
+    [Clause("I.3")]
     public void Exact_is_ordinal()
     {
         Assert.IsTrue(TextMatch.Exactly("a").IsMatch("a"));

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -24,6 +25,7 @@ public sealed class RealSampleTests
     }
 
     [TestMethod]
+    [Clause("P.1")]
     public void Accepts_an_attestation_over_a_file_by_its_own_predicate_type_only()
     {
         string predicateType = JsonNode.Parse(Convert.FromBase64String(

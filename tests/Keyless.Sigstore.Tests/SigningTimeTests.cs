@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -32,6 +33,7 @@ public sealed class SigningTimeTests
 
     // Each proven moment must be within the certificate's validity, also the second of one authority.
     [TestMethod]
+    [Clause("C.17")]
     [DataRow(0, 11)]
     [DataRow(11, 0)]
     [DataRow(-1, 1)]
@@ -67,6 +69,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.18")]
     public void Ignores_an_unknown_authority_beside_a_known_one()
     {
         Verdict.Accepts(Forge.V2 with { Timestamps = [new Stamped { Authority = Forge.World.StrangeTsa, GenTime = Forge.Now.AddYears(-1) }, new Stamped()] });
@@ -74,6 +77,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.18", "T.19", "T.41", "T.42", "T.43")]
     public void Takes_no_moment_that_nobody_of_the_trusted_root_signed()
     {
         Verdict.Refuses("time.missing", Forge.V2 with { Timestamps = [] });
@@ -100,6 +104,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.34")]
     public void Refuses_a_bad_timestamp_of_a_known_authority_although_others_are_good()
     {
         Stamped bad = new() { Over = _ => [1, 2, 3], Authority = Forge.World.SecondTsa };
@@ -110,6 +115,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.1", "T.2", "T.3", "T.4", "T.14", "T.17")]
     public void Refuses_what_is_not_a_granted_token()
     {
         RefusesToken("time.token", new Stamped { Status = 2 });
@@ -123,6 +129,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.20", "T.21", "T.24")]
     public void Refuses_a_token_whose_parts_do_not_belong_together()
     {
         byte[] sha256 = [0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
@@ -133,6 +140,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.18", "T.22", "T.23")]
     public void Refuses_a_token_that_names_another_certificate_than_its_signature_does()
     {
         X509Certificate2 other = Forge.World.Tsa.Issue(Forge.World.Tsa.Key, CertificateIssuer.Purpose("1.3.6.1.5.5.7.3.8", critical: true));
@@ -147,6 +155,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.20")]
     public void Refuses_a_token_that_another_key_signed_in_the_authoritys_name()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -154,6 +163,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.26", "T.27")]
     [DataRow("1.3.6.1.5.5.7.3.8", false)]
     [DataRow("1.3.6.1.5.5.7.3.3", true)]
     [DataRow("2.5.29.37.0", true)]
@@ -164,6 +174,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.26", "T.28", "T.29", "T.31")]
     public void Refuses_an_authority_with_two_purposes_or_that_is_a_ca()
     {
         var both = new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.8"), new Oid("1.3.6.1.5.5.7.3.3")], critical: true);
@@ -175,6 +186,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.25")]
     public void Counts_a_moment_at_either_end_of_the_authoritys_window()
     {
         Verdict.Accepts(Forge.V2 with { Root = Window("timestampAuthorities", 0, Forge.Now.AddMinutes(1), Forge.Now.AddMinutes(1)) });
@@ -202,6 +214,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("R.18", "T.38")]
     public void Counts_an_integration_time_at_either_end_of_the_logs_window()
     {
         Verdict.Accepts(Forge.V1 with { Root = Window("tlogs", 0, Forge.Now.AddMinutes(1), Forge.Now.AddMinutes(1)) });
@@ -211,6 +224,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.35", "T.36", "T.37", "T.39")]
     public void Refuses_a_promise_that_the_log_did_not_make()
     {
         Edited("tlog.set", entry => entry["integratedTime"] = $"{Forge.Now.AddMinutes(2).ToUnixTimeSeconds()}");
@@ -226,6 +240,7 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.40")]
     public void Refuses_a_promise_in_an_entry_of_Rekor_v2() => Verdict.Refuses("tlog.set", Forge.V2 with
     {
         Entries = [new LoggedIn(LogKind.V2Ed25519) { Edit = entry => entry["inclusionPromise"] = new JsonObject { ["signedEntryTimestamp"] = "AAAA" } }],

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -12,6 +13,7 @@ public sealed class StatementTests
     private static readonly string Others = new('b', 64);
 
     [TestMethod]
+    [Clause("G.2", "G.3", "G.4")]
     public void Refuses_a_signature_over_something_else()
     {
         using var p256 = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -32,6 +34,7 @@ public sealed class StatementTests
     }
 
     [TestMethod]
+    [Clause("G.1", "L.16", "L.25")]
     public void Refuses_what_was_changed_after_signing()
     {
         Verdict.Refuses("tlog.binding", Forge.V1 with { Bundle = bundle => bundle.Envelope()["payload"] = Json(Subject("sha256", Others)) });
@@ -43,6 +46,7 @@ public sealed class StatementTests
     }
 
     [TestMethod]
+    [Clause("G.1")]
     [DataRow("")]
     [DataRow("application/vnd.in-toto+json ")]
     [DataRow("application/vnd.in-toto+JSON")]
@@ -55,6 +59,7 @@ public sealed class StatementTests
     }
 
     [TestMethod]
+    [Clause("G.4")]
     public void Takes_the_hash_that_goes_with_the_curve()
     {
         using var p384 = ECDsa.Create(ECCurve.NamedCurves.nistP384);
@@ -71,6 +76,7 @@ public sealed class StatementTests
     private static ForgedKey Saying(ForgedKey key, int bits, HashAlgorithmName hash) => key with { Details = $"PKIX_ECDSA_P{bits}_SHA_{hash.Name![3..]}", Hash = hash };
 
     [TestMethod]
+    [Clause("A.11")]
     public void Accepts_the_artifact_as_any_subject_in_any_order()
     {
         JsonObject[] subjects = [Subject("sha256", Others), Subject("gitCommit", "abc"), Subject("sha256", Ours), Subject("sha512", new string('c', 128))];
@@ -83,6 +89,7 @@ public sealed class StatementTests
     }
 
     [TestMethod]
+    [Clause("A.8", "A.9", "A.10", "A.13")]
     public void Refuses_a_statement_about_another_artifact()
     {
         Refuses("subject.digest", Statement(Subject("sha256", Others)));
@@ -95,6 +102,7 @@ public sealed class StatementTests
     }
 
     [TestMethod]
+    [Clause("A.1", "A.2", "A.3", "A.4", "A.5", "A.6", "A.7")]
     public void Refuses_what_is_not_a_statement()
     {
         Refuses("subject.statement", Statement());
@@ -124,6 +132,7 @@ public sealed class StatementTests
     }
 
     [TestMethod]
+    [Clause("P.1")]
     public void Refuses_another_predicate_type()
     {
         Verdict.Refuses("policy.predicate-type", Forge.V2, Policy.Exactly(Forge.Identity, Forge.Issuer, "https://slsa.dev/provenance/v1"));
@@ -131,6 +140,7 @@ public sealed class StatementTests
     }
 
     [TestMethod]
+    [Clause("P.2", "P.3")]
     public void Asks_for_annotations()
     {
         Forge good = Forge.V2 with { Payload = Sigstore.Statement.Write(Forge.Image, Forge.PredicateType, new Dictionary<string, string> { ["a"] = "1", ["b"] = "2" }) };
@@ -145,6 +155,7 @@ public sealed class StatementTests
 
     // Two subjects with one digest: only what both say is said of the artifact, in whatever order they stand.
     [TestMethod]
+    [Clause("P.3")]
     public void Takes_annotations_only_as_far_as_all_matching_subjects_agree()
     {
         JsonObject[] subjects = [Annotated(Ours, "1"), Annotated(Ours, "2")];

@@ -25,7 +25,7 @@ internal sealed record Bundle
     public static Bundle Parse(ReadOnlyMemory<byte> json)
     {
         JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
-        BundleVersion version = ReadVersion(bundle.RequiredText("mediaType"));
+        BundleVersion version = ReadVersion(bundle.Text("mediaType") ?? "");
         JsonFields material = bundle.RequiredObject("verificationMaterial");
         IReadOnlyList<byte[]> certificates = ReadSigner(material, version);
         LogEntry[] entries = [.. material.Objects("tlogEntries", Limits.LogEntries).Select(LogEntry.Parse)];

@@ -123,8 +123,12 @@ internal sealed class JsonFields
             : throw new MalformedException("number", $"malformed {path}.{name}: a decimal number from 0 to 2^63-1 expected");
     }
 
-    /// <summary>A non-negative int64 that is a JSON number, as plain JSON writes it.</summary>
-    public long Number(string name) => Find(name) is { ValueKind: JsonValueKind.Number } ? Int64(name)!.Value : throw new MalformedException("number", $"malformed {path}.{name}: a JSON number expected");
+    /// <summary>A non-negative int64 that is a JSON number, for formats that are not proto3 JSON.</summary>
+    public long? Integer(string name) => Find(name) is { ValueKind: not JsonValueKind.Number } value
+        ? throw new MalformedException("schema", $"malformed {path}.{name}: a number expected, {Kind(value)} found")
+        : Int64(name);
+
+    public long RequiredInteger(string name) => Integer(name) ?? throw Missing(name);
 
     public bool? Boolean(string name) => Find(name) switch
     {
@@ -156,6 +160,15 @@ internal sealed class JsonFields
         return members.Length == 1
             ? new JsonFields(members[0].Value, $"{path}[0]")
             : throw new MalformedException("limit", $"malformed {path}: exactly one entry expected");
+    }
+
+    /// <summary>The entries of a map of objects whose keys the writer chooses.</summary>
+    public IEnumerable<(string Name, JsonFields Value)> Entries()
+    {
+        foreach (JsonProperty member in element.EnumerateObject())
+        {
+            yield return (member.Name, new JsonFields(member.Value, $"{path}.{Shown.Of(member.Name)}"));
+        }
     }
 
     /// <summary>All members whose values are strings, by name; a member of another kind is left out.</summary>

@@ -101,11 +101,11 @@ public sealed class SimpleSignature
         string logId = payload.RequiredText("logID");
         var entry = new LogEntry
         {
-            LogIndex = payload.Number("logIndex"),
+            LogIndex = payload.RequiredInteger("logIndex"),
             LogId = logId.Length == 64 && logId.All(char.IsAsciiHexDigitLower) ? Convert.FromHexString(logId) : throw new FormatException("malformed logID: 64 lower-case hex digits expected"),
             Kind = "hashedrekord",
             KindVersion = "0.0.1",
-            IntegratedTime = payload.Number("integratedTime"),
+            IntegratedTime = payload.RequiredInteger("integratedTime"),
             SignedEntryTimestamp = bundle.RequiredBytes("SignedEntryTimestamp"),
             Proof = null,
             Body = payload.RequiredBytes("body"),

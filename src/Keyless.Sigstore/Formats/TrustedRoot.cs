@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Keyless.Sigstore.Formats;
 
 namespace Keyless.Sigstore;
@@ -39,6 +41,70 @@ public sealed class TrustedRoot
 
     /// <summary>One log's key may be listed with several windows, and under several names.</summary>
     internal IEnumerable<TransparencyLog> LogsOf(byte[] logId) => Logs.Where(log => log.LogId.AsSpan().SequenceEqual(logId));
+
+    /// <summary>One trusted root, or JSON Lines with a root on each line: several deployments, each of which is tried alone.</summary>
+    /// <exception cref="FormatException">Not a trusted root, or not only such; which line it is.</exception>
+    public static IReadOnlyList<TrustedRoot> ParseLines(ReadOnlyMemory<byte> json)
+    {
+        if (json.Length > Limits.TrustedRoots * Limits.TrustDocumentBytes)
+        {
+            throw new MalformedException("too-large", $"malformed trusted root: {json.Length} bytes");
+        }
+
+        ReadOnlyMemory<byte>[] lines = [.. Lines(json)];
+        if (lines.Length < 2 || !IsWholeObject(lines[0].Span))
+        {
+            return [Parse(json)];
+        }
+
+        if (lines.Length > Limits.TrustedRoots)
+        {
+            throw new MalformedException("limit", $"malformed trusted root: {lines.Length} lines, at most {Limits.TrustedRoots} are read");
+        }
+
+        return [.. lines.Select((line, number) =>
+        {
+            try
+            {
+                return Parse(line);
+            }
+            catch (MalformedException e)
+            {
+                throw new MalformedException(e.Clause, string.Create(CultureInfo.InvariantCulture, $"line {number + 1}: {e.Message}"), e);
+            }
+        })];
+    }
+
+    /// <summary>What of a document is wrong, as the second word of a slug.</summary>
+    public static string ClauseOf(FormatException malformed) => malformed is MalformedException { Clause: var clause } ? clause : "schema";
+
+    private static IEnumerable<ReadOnlyMemory<byte>> Lines(ReadOnlyMemory<byte> json)
+    {
+        while (!json.IsEmpty)
+        {
+            int end = json.Span.IndexOf((byte)'\n');
+            ReadOnlyMemory<byte> line = end < 0 ? json : json[..end];
+            json = end < 0 ? default : json[(end + 1)..];
+            if (!line.Span.Trim(" \t\r"u8).IsEmpty)
+            {
+                yield return line;
+            }
+        }
+    }
+
+    // A document over many lines has no line that is a document.
+    private static bool IsWholeObject(ReadOnlySpan<byte> line)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = Limits.JsonDepth });
+            return reader.Read() && reader.TokenType == JsonTokenType.StartObject && reader.TrySkip() && !reader.Read();
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
 
     /// <exception cref="FormatException">Not a trusted root.</exception>
     public static TrustedRoot Parse(ReadOnlyMemory<byte> json)
