@@ -25,6 +25,12 @@ internal sealed record Bundle
     public static Bundle Parse(ReadOnlyMemory<byte> json)
     {
         JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
+        // What cosign 1 and 2 write with sign-blob --bundle. Whoever has one should learn what to ask for.
+        if (bundle.Has("base64Signature"))
+        {
+            throw new MalformedException("version", "a bundle in cosign 2's own form, which is no Sigstore bundle: sign with cosign 3, or with --new-bundle-format");
+        }
+
         BundleVersion version = ReadVersion(bundle.Text("mediaType") ?? "");
         JsonFields material = bundle.RequiredObject("verificationMaterial");
         IReadOnlyList<byte[]> certificates = ReadSigner(material, version);
