@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 
@@ -124,7 +126,11 @@ public sealed class SandboxHost : IAsyncDisposable
         return sandbox;
     }
 
-    /// <summary>Writes <c>trusted_root.json</c>, <c>signing_config.json</c>, <c>client_trust_config.json</c>, <c>root.json</c> (the first root of the TUF repository) and <c>environment</c> (lines for a shell).</summary>
+    /// <summary>
+    /// Writes <c>trusted_root.json</c>, <c>signing_config.json</c>, <c>client_trust_config.json</c>, <c>root.json</c> (the first root of the TUF
+    /// repository) and <c>environment</c> (lines for a shell), and for cosign 2, which cannot read those, <c>fulcio.pem</c>, <c>ctlog.pub</c>,
+    /// <c>rekor.pub</c>, <c>timestamp.pem</c> and <c>environment.cosign2</c>.
+    /// </summary>
     public void WriteTo(string folder)
     {
         Directory.CreateDirectory(folder);
@@ -132,6 +138,12 @@ public sealed class SandboxHost : IAsyncDisposable
         File.WriteAllText(Path.Combine(folder, "signing_config.json"), SigningConfig);
         File.WriteAllText(Path.Combine(folder, "client_trust_config.json"), ClientTrustConfig);
         File.WriteAllBytes(Path.Combine(folder, "root.json"), Tuf.FirstRoot);
+
+        File.WriteAllText(Path.Combine(folder, "fulcio.pem"), Certificates(Fulcio.Intermediate.Certificate, Fulcio.Root.Certificate));
+        File.WriteAllText(Path.Combine(folder, "ctlog.pub"), PemEncoding.WriteString("PUBLIC KEY", CtLog.Spki) + "\n");
+        File.WriteAllText(Path.Combine(folder, "rekor.pub"), PemEncoding.WriteString("PUBLIC KEY", RekorV1.Spki) + "\n");
+        File.WriteAllText(Path.Combine(folder, "timestamp.pem"), Certificates(TimestampAuthority.Leaf, TimestampAuthority.Root.Certificate));
+        File.WriteAllText(Path.Combine(folder, "environment.cosign2"), string.Concat(ShellLines(Cosign2Environment(folder)).Select(line => $"{line}\n")));
 
         string environment = Path.Combine(folder, "environment");
         // It holds the token with which identity tokens are asked for: readable for its owner from the first byte on.
@@ -148,9 +160,17 @@ public sealed class SandboxHost : IAsyncDisposable
         }
     }
 
+    /// <summary>The variables by which cosign 2 is told whom to trust, once <see cref="WriteTo"/> has written to that folder (cosign, pkg/cosign/env).</summary>
+    public static IReadOnlyDictionary<string, string> Cosign2Environment(string folder) => new SortedDictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["SIGSTORE_CT_LOG_PUBLIC_KEY_FILE"] = Path.GetFullPath("ctlog.pub", folder),
+        ["SIGSTORE_REKOR_PUBLIC_KEY"] = Path.GetFullPath("rekor.pub", folder),
+        ["SIGSTORE_ROOT_FILE"] = Path.GetFullPath("fulcio.pem", folder),
+        ["SIGSTORE_TSA_CERTIFICATE_FILE"] = Path.GetFullPath("timestamp.pem", folder),
+    };
+
     /// <summary><see cref="Environment"/> for a shell.</summary>
-    internal IEnumerable<string> EnvironmentLines() =>
-        Environment.Select(variable => $"export {variable.Key}='{variable.Value.Replace("'", @"'\''", StringComparison.Ordinal)}'");
+    internal IEnumerable<string> EnvironmentLines() => ShellLines(Environment);
 
     public async ValueTask DisposeAsync()
     {
@@ -193,6 +213,11 @@ public sealed class SandboxHost : IAsyncDisposable
             return server;
         }
     }
+
+    private static IEnumerable<string> ShellLines(IEnumerable<KeyValuePair<string, string>> variables) =>
+        variables.Select(variable => $"export {variable.Key}='{variable.Value.Replace("'", @"'\''", StringComparison.Ordinal)}'");
+
+    private static string Certificates(params X509Certificate2[] chain) => string.Concat(chain.Select(one => one.ExportCertificatePem() + "\n"));
 
     /// <summary>Without the slash that a <see cref="Uri"/> adds: documents and certificates are compared as text.</summary>
     private static string Url(LoopbackServer server) => server.BaseUrl.GetLeftPart(UriPartial.Authority);
