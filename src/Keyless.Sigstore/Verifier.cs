@@ -84,12 +84,12 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
     {
         if (hasCertificate && key is not null)
         {
-            throw new VerificationException("policy.certificate-without-identity", "signed with a certificate, while the policy names a key", key.Fingerprint);
+            throw new VerificationException(VerificationException.CertificateWithoutIdentity, "signed with a certificate, while the policy names a key", key.Fingerprint);
         }
 
         if (!hasCertificate && key is null)
         {
-            throw new VerificationException("policy.key-without-key", "signed with a managed key, while the policy names who signs");
+            throw new VerificationException(VerificationException.KeyWithoutKey, "signed with a managed key, while the policy names who signs");
         }
     }
 
@@ -157,7 +157,7 @@ public sealed class ProvenSignature
         {
             if (policy.Key?.Signer is { } key ? !ReferenceEquals(key, signer) : signer.Identity is null)
             {
-                throw new VerificationException("policy.key-without-key", "signed with another kind of signer than the policy names");
+                throw new VerificationException(VerificationException.KeyWithoutKey, "signed with another kind of signer than the policy names");
             }
 
             PolicyMatch match = policy.Require(signer.Identity, predicateType, annotations, time.Earliest);
