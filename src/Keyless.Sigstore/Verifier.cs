@@ -75,7 +75,7 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
             VerifiedContent verified = VerifiedContent.Verify(content, signed, signer, signature.Payload, logged);
             VerifiedPayload payload = VerifiedPayload.Open(verified, signature);
             payload.MustBeAbout(image);
-            return new ProvenSignature(signer, time, logged, [verified.Check, payload.Check], SimpleSignature.PredicateType, payload.Annotations);
+            return new ProvenSignature(signer, time, logged, [verified.Check, payload.Check], SimpleSignature.PredicateType, payload.Annotations) { NamedImage = payload.Reference };
         });
     }
 
@@ -150,6 +150,8 @@ public sealed class ProvenSignature
         this.checks = [.. time.Checks, .. signer.Checks, .. inLogs, .. checks];
     }
 
+    internal string? NamedImage { get; init; }
+
     /// <exception cref="VerificationException">The policy does not want it; the exception says which condition is not met.</exception>
     public VerifiedSignature Require(Policy policy)
     {
@@ -167,6 +169,7 @@ public sealed class ProvenSignature
                 Key = policy.Key,
                 PredicateType = predicateType,
                 Annotations = annotations,
+                NamedImage = NamedImage,
                 SignedAt = time.Earliest,
                 LogIndex = logIndex,
                 Checks = [.. checks, .. match.Checks],
@@ -201,6 +204,9 @@ public sealed class VerifiedSignature
 
     /// <summary>Of the statement's subject, or the payload's optional part; strings only.</summary>
     public required IReadOnlyDictionary<string, string> Annotations { get; init; }
+
+    /// <summary>What a simple-signing payload calls the image; signed, and never compared. Null for statements, which name nothing.</summary>
+    public required string? NamedImage { get; init; }
 
     /// <summary>The earliest proven moment at which the signature existed; null where none had to be proven (managed keys).</summary>
     public required DateTimeOffset? SignedAt { get; init; }
