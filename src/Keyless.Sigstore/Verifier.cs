@@ -75,7 +75,7 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
             VerifiedContent verified = VerifiedContent.Verify(content, signed, signer, signature.Payload, logged);
             VerifiedPayload payload = VerifiedPayload.Open(verified, signature);
             payload.MustBeAbout(image);
-            return new ProvenSignature(signer, time, logged, [verified.Check, payload.Check], SimpleSignature.PredicateType, payload.Annotations);
+            return new ProvenSignature(signer, time, logged, [verified.Check, payload.Check], SimpleSignature.PredicateType, payload.Annotations) { NamedImage = payload.Reference };
         });
     }
 
@@ -84,12 +84,12 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
     {
         if (hasCertificate && key is not null)
         {
-            throw new VerificationException("policy.certificate-without-identity", "signed with a certificate, while the policy names a key", key.Fingerprint);
+            throw new VerificationException(VerificationException.CertificateWithoutIdentity, "signed with a certificate, while the policy names a key", key.Fingerprint);
         }
 
         if (!hasCertificate && key is null)
         {
-            throw new VerificationException("policy.key-without-key", "signed with a managed key, while the policy names who signs");
+            throw new VerificationException(VerificationException.KeyWithoutKey, "signed with a managed key, while the policy names who signs");
         }
     }
 
@@ -151,6 +151,8 @@ public sealed class ProvenSignature
         this.checks = time.Checks.Concat(signer.Checks).Concat(inLogs).Concat(checks);
     }
 
+    internal string? NamedImage { get; init; }
+
     /// <exception cref="VerificationException">The policy does not want it; the exception says which condition is not met.</exception>
     public VerifiedSignature Require(Policy policy)
     {
@@ -158,7 +160,7 @@ public sealed class ProvenSignature
         {
             if (policy.Key?.Signer is { } key ? !ReferenceEquals(key, signer) : signer.Identity is null)
             {
-                throw new VerificationException("policy.key-without-key", "signed with another kind of signer than the policy names");
+                throw new VerificationException(VerificationException.KeyWithoutKey, "signed with another kind of signer than the policy names");
             }
 
             PolicyMatch match = policy.Require(signer.Identity, predicateType, annotations, time.Earliest);
@@ -168,6 +170,7 @@ public sealed class ProvenSignature
                 Key = policy.Key,
                 PredicateType = predicateType,
                 Annotations = annotations,
+                NamedImage = NamedImage,
                 SignedAt = time.Earliest,
                 LogIndex = logIndex,
                 Warnings = match.Warnings,
@@ -203,6 +206,9 @@ public sealed class VerifiedSignature
 
     /// <summary>Of the statement's subject, or the payload's optional part; strings only.</summary>
     public required IReadOnlyDictionary<string, string> Annotations { get; init; }
+
+    /// <summary>What a simple-signing payload calls the image; signed, and never compared. Null for statements, which name nothing.</summary>
+    public required string? NamedImage { get; init; }
 
     /// <summary>The earliest proven moment at which the signature existed; null where none had to be proven (managed keys).</summary>
     public required DateTimeOffset? SignedAt { get; init; }
