@@ -45,9 +45,9 @@ internal static class VerificationReport
         json.WriteString("reference", verdict.Image.Text);
         json.WriteString("digest", verdict.Digest.ToString());
         json.WriteString("policy", verdict.Policy.Name);
-        json.WriteString("verdict", verdict.Accepted is not null ? "accepted" : verdict.Policy.Warn ? "warned" : "refused");
+        json.WriteString("verdict", verdict.Quorum is not null ? "accepted" : verdict.Policy.Warn ? "warned" : "refused");
         json.WriteStartArray("checks");
-        foreach (string check in verdict.Accepted?.Checks ?? [])
+        foreach (string check in verdict.Quorum?.Checks ?? [])
         {
             json.WriteStringValue(check);
         }
@@ -65,12 +65,12 @@ internal static class VerificationReport
 
     private static void Write(Utf8JsonWriter json, ImageVerdict verdict, SignatureVerdict signature)
     {
-        VerifiedSignature? accepted = signature.Accepted;
+        VerifiedSignature? accepted = signature.Accepted.Count > 0 ? signature.Accepted[0].Signature : null;
         VerificationException? refusal = signature.Refusal;
         json.WriteStartObject();
         if (accepted is not null)
         {
-            WriteCritical(json, verdict, accepted);
+            WriteCritical(json, verdict, signature.Format, accepted);
         }
         else
         {
@@ -97,16 +97,17 @@ internal static class VerificationReport
         json.WriteEndObject();
     }
 
-    private static void WriteCritical(Utf8JsonWriter json, ImageVerdict verdict, VerifiedSignature accepted)
+    /// <summary>As cosign shows it: a simple-signing payload is repeated, for a statement the same is made up of what was asked and what it says.</summary>
+    private static void WriteCritical(Utf8JsonWriter json, ImageVerdict verdict, string format, VerifiedSignature accepted)
     {
         json.WriteStartObject("critical");
         json.WriteStartObject("identity");
-        json.WriteString("docker-reference", verdict.Image.Text);
+        json.WriteString("docker-reference", accepted.NamedImage ?? verdict.Image.Text);
         json.WriteEndObject();
         json.WriteStartObject("image");
         json.WriteString("docker-manifest-digest", verdict.Digest.ToString());
         json.WriteEndObject();
-        json.WriteString("type", accepted.PredicateType);
+        json.WriteString("type", format == "bundle" ? accepted.PredicateType : "cosign container image signature");
         json.WriteEndObject();
     }
 
