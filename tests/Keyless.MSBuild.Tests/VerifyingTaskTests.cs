@@ -433,7 +433,6 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
-    [DataRow("SigstoreTrustedRoot", "", "KEYLESS2101")]
     [DataRow("SigstoreTrustedRoot", "missing.json", "KEYLESS5012")]
     [DataRow("SigstoreTrustedRoot", "environment", "KEYLESS2102")]
     [DataRow("ContainerVerificationReport", "report.md", "KEYLESS5003")]
@@ -442,7 +441,7 @@ public sealed class VerifyingTaskTests
     [DataRow("ContainerPinnedImagesFile", "images.env", "KEYLESS5003")]
     [DataRow("ContainerVerificationCache", "true", "KEYLESS5003")]
     [DataRow("VerifyContainerImages", "ture", "KEYLESS5001")]
-    [DataRow("SigstoreTufRoot", "root.json", "KEYLESS5003")]
+    [DataRow("SigstoreTufRoot", "root.json", "KEYLESS5009")]
     public async Task Refuses_a_value_that_is_unknown_or_not_built_yet(string property, string value, string code)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
