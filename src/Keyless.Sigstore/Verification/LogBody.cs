@@ -16,17 +16,31 @@ internal static class LogBody
 {
     private static readonly JsonWriterOptions Canonical = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <returns>The scheme that the entry names for its signature; null where its kind names none.</returns>
-    public static SignatureScheme? RequireSame(LogEntry entry, SignedContent content, SignedBytes signed, ProvenSigner signer) => VerificationException.Reading("tlog.body", () =>
+    /// <summary>The bundle names the kind and the body, which alone is in the log, names it again.</summary>
+    public static void RequireKind(LogEntry entry)
     {
-        JsonFields body = JsonFields.Parse(entry.Body, "log entry", Limits.LogBodyBytes);
-        // The bundle names the kind and the body, which alone is in the log, names it again.
-        (string kind, string version) = (body.RequiredText("kind"), body.RequiredText("apiVersion"));
+        string kind, version;
+        try
+        {
+            JsonFields body = JsonFields.Parse(entry.Body, "log entry", Limits.LogBodyBytes);
+            (kind, version) = (body.RequiredText("kind"), body.RequiredText("apiVersion"));
+        }
+        catch (FormatException)
+        {
+            return; // refused where the body is read, once it is known whether the log has it
+        }
+
         if (kind != entry.Kind || version != entry.KindVersion)
         {
             throw new VerificationException("tlog.kind", "the log entry is of another kind than the bundle says", $"{entry.Kind} {entry.KindVersion}", $"{kind} {version}");
         }
+    }
 
+    /// <returns>The scheme that the entry names for its signature; null where its kind names none.</returns>
+    public static SignatureScheme? RequireSame(LogEntry entry, SignedContent content, SignedBytes signed, ProvenSigner signer) => VerificationException.Reading("tlog.body", () =>
+    {
+        JsonFields body = JsonFields.Parse(entry.Body, "log entry", Limits.LogBodyBytes);
+        (string kind, string version) = (body.RequiredText("kind"), body.RequiredText("apiVersion"));
         JsonFields spec = body.RequiredObject("spec");
         switch (kind, version, content)
         {

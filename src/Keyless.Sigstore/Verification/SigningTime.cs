@@ -168,14 +168,17 @@ internal sealed class SigningTime
         _ => null,
     };
 
-#pragma warning disable CA5350 // SHA-1 is the only hash of an ESSCertID v1; it names a certificate that the trusted root pins anyway.
-    private static byte[] HashOf(HashAlgorithmName hash, byte[] der) =>
-        hash == HashAlgorithmName.SHA1 ? SHA1.HashData(der) : CryptographicOperations.HashData(hash, der);
-#pragma warning restore CA5350
-
     // No time is taken from an inclusion proof: inclusion is proven, the moment is not (client-spec §4.2.2).
     private static ProvenTime? FromLog(LogEntry entry, TrustedRoot root)
     {
+        TransparencyLog[] logs = [.. root.LogsOf(entry.LogId)];
+        if (logs.Length == 0)
+        {
+            return null;
+        }
+
+        // Of which generation an entry is, its kind tells; so first of all the kind must be what the log has.
+        LogBody.RequireKind(entry);
         if (entry.SignedEntryTimestamp is not { } promise)
         {
             return null;
@@ -184,12 +187,6 @@ internal sealed class SigningTime
         if (LoggedEntry.IsRekor2(entry))
         {
             throw new VerificationException("tlog.set", "a Rekor v2 entry carries a signed entry timestamp");
-        }
-
-        TransparencyLog[] logs = [.. root.LogsOf(entry.LogId)];
-        if (logs.Length == 0)
-        {
-            return null;
         }
 
         byte[] promised = PromisedText(entry);
