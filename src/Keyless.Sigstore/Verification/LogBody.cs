@@ -114,12 +114,7 @@ internal static class LogBody
         };
         JsonFields signature = spec.RequiredObject("signature");
         RequireSame("signature", Convert.ToBase64String(message.Signature), signature.RequiredText("content"));
-        // A signature over one hash must not be vouched for by an entry over another (P-384 keys sign SHA-384, once signed SHA-256).
-        if (message.Algorithm is not null)
-        {
-            RequireSame("hash function", message.Algorithm, SignedBytes.NameOf(hash));
-        }
-
+        RequireSameHash(message, hash, signed);
         if (Convert.ToHexStringLower(signed.Digest(hash)) is var computed && computed != value)
         {
             throw OtherContent(message.Digest is { } claimed && Convert.ToHexStringLower(claimed) == value, computed, value);
@@ -142,6 +137,11 @@ internal static class LogBody
         SignatureScheme scheme = SignatureScheme.Of(signer.Key).FirstOrDefault(scheme => scheme.Details == details && scheme.Kind != SignatureKind.Ed25519)
             ?? throw new VerificationException(
                 "tlog.binding", "the log entry has a key of another kind", string.Join(" or ", SignatureScheme.Of(signer.Key).Select(scheme => scheme.Details)), details);
+        if (content is MessageSignature message)
+        {
+            RequireSameHash(message, scheme.Hash, signed);
+        }
+
         byte[] digest = signed.Digest(scheme.Hash);
         byte[] expected = HashedRekord002(scheme, digest, content.Signature, signer.PemLabel, signer.Der);
         if (body.AsSpan().SequenceEqual(expected))
@@ -240,6 +240,17 @@ internal static class LogBody
     /// <summary>Entry and bundle agree with each other, and neither with the policy's key.</summary>
     private static VerificationException OtherKey(ProvenSigner signer, byte[] logged) =>
         new("sig.key", "the signature was made with another key than the policy's", $"SHA-256 {Sha256(signer.Der)}", $"SHA-256 {Sha256(logged)}");
+
+    // A signature over one hash must not be vouched for by an entry over another (P-384 keys sign SHA-384, once signed SHA-256). Where the
+    // bundle states a digest that is not even the artifact's, that is the nearer reason.
+    private static void RequireSameHash(MessageSignature message, HashAlgorithmName logged, SignedBytes signed)
+    {
+        if (message.Algorithm is { } stated && stated != SignedBytes.NameOf(logged))
+        {
+            signed.RequireStatedDigest(message);
+            RequireSame("hash function", stated, SignedBytes.NameOf(logged));
+        }
+    }
 
     private static VerificationException OtherContent(bool asClaimed, string computed, string logged) => asClaimed
         ? new("sig.digest", "the signature is over another artifact", computed, logged)
