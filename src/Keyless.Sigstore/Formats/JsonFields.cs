@@ -186,13 +186,18 @@ internal sealed class JsonFields
     public string Raw() => element.GetRawText();
 
     /// <summary>Refuses members that were not asked for: in a security document an unknown member is an unknown meaning.</summary>
-    public void NoOthers()
+    /// <param name="also">Members that will be asked for later.</param>
+    public void NoOthers(params IEnumerable<string> also)
     {
+        asked.UnionWith(also);
         foreach (JsonProperty member in element.EnumerateObject())
         {
             if (!asked.Contains(member.Name))
             {
-                throw new MalformedException("unknown-field", $"malformed {path}: unknown member \"{Shown.Of(member.Name)}\"");
+                // ProtoJSON readers may take the names of the .proto file as well; here each member has one name.
+                throw asked.Any(name => string.Equals(name, member.Name.Replace("_", "", StringComparison.Ordinal), StringComparison.OrdinalIgnoreCase))
+                    ? new MalformedException("schema", $"malformed {path}: member \"{Shown.Of(member.Name)}\" is not spelled in lowerCamelCase")
+                    : new MalformedException("unknown-field", $"malformed {path}: unknown member \"{Shown.Of(member.Name)}\"");
             }
         }
     }
