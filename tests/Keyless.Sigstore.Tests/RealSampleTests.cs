@@ -34,7 +34,7 @@ public sealed class RealSampleTests
         var no = Assert.ThrowsExactly<VerificationException>(() => Verifier.Verify(RealSamples.BlobAttestation, RealSamples.Blob, RealSamples.Policy));
 
         Assert.AreEqual(predicateType, verified.PredicateType);
-        Assert.AreEqual("policy.predicate-type", no.Reason);
+        Assert.AreEqual("subject.predicate-type", no.Reason);
     }
 
     // Each value of a bundle that is base64 is a security field; so is the checkpoint's text. All bytes, one bit each.
