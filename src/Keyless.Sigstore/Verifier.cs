@@ -53,7 +53,7 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
             IReadOnlyList<LoggedEntry> logged = proofs == Proofs.Log
                 ? LoggedEntry.Verify(bundle.LogEntries, bundle.Content, signed, signer, time, root)                                                      // §4.4
                 : [];
-            VerifiedContent content = VerifiedContent.Verify(bundle.Content, signed, signer, artifact, logged);                                          // §4.5
+            VerifiedContent content = VerifiedContent.Verify(bundle.Content, signed, signer, logged);                                                    // §4.5
             VerifiedStatement? statement = bundle.Content is SignedEnvelope ? VerifiedStatement.Open(content) : null;
             statement?.MustBeAbout(artifact);
             return new ProvenSignature(signer, time, logged, new[] { content.Check }.Concat(statement?.Checks ?? []), statement?.PredicateType, statement?.Annotations);
@@ -72,7 +72,7 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
         return Naming(signer, time, () =>
         {
             IReadOnlyList<LoggedEntry> logged = proofs == Proofs.Log ? LoggedEntry.Verify(entries, content, signed, signer, time, root) : [];
-            VerifiedContent verified = VerifiedContent.Verify(content, signed, signer, signature.Payload, logged);
+            VerifiedContent verified = VerifiedContent.Verify(content, signed, signer, logged);
             VerifiedPayload payload = VerifiedPayload.Open(verified, signature);
             payload.MustBeAbout(image);
             return new ProvenSignature(signer, time, logged, [verified.Check, payload.Check], SimpleSignature.PredicateType, payload.Annotations) { NamedImage = payload.Reference };

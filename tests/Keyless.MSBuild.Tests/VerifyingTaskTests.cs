@@ -152,7 +152,7 @@ public sealed class VerifyingTaskTests
     [Clause("I.3", "I.4", "P.1", "P.2")]
     [DataRow("CertificateIdentity", "https://github.com/example-org/example-repo/.github/workflows/publish.yml@refs/heads/mai", "policy.identity")]
     [DataRow("CertificateOidcIssuer", "https://token.actions.githubusercontent.com", "policy.issuer")]
-    [DataRow("PredicateType", "https://slsa.dev/provenance/v1", "policy.predicate-type")]
+    [DataRow("PredicateType", "https://slsa.dev/provenance/v1", "subject.predicate-type")]
     [DataRow("Annotations", "env=prod", "policy.annotation")]
     public async Task Refuses_a_signature_that_is_not_what_the_item_asks_for(string metadata, string value, string reason)
     {

@@ -110,7 +110,6 @@ public sealed class BundleTests
         .. Defect("bundle.schema", ["verificationMaterial", "verificationMaterial.certificate.rawBytes", "verificationMaterial.tlogEntries[0].logId",
             "verificationMaterial.tlogEntries[0].logId.keyId", "verificationMaterial.tlogEntries[0].kindVersion", "verificationMaterial.tlogEntries[0].kindVersion.kind",
             "verificationMaterial.tlogEntries[0].kindVersion.version", "verificationMaterial.tlogEntries[0].canonicalizedBody",
-            "verificationMaterial.tlogEntries[0].inclusionPromise.signedEntryTimestamp", "verificationMaterial.tlogEntries[0].inclusionProof.checkpoint.envelope",
             "dsseEnvelope.payload", "dsseEnvelope.payloadType", "dsseEnvelope.signatures[0].sig"],
             (bundle, path) => Remove(bundle, path)),
         .. Defect("bundle.schema", ["verificationMaterial", "verificationMaterial.certificate", "verificationMaterial.tlogEntries", "verificationMaterial.tlogEntries[0]",
@@ -135,7 +134,8 @@ public sealed class BundleTests
             bundle.Material()["x509CertificateChain"] = Chain(bundle, 1);
             bundle.Material().Remove("certificate");
         }),
-        .. Defect("bundle.proof-missing", ["inclusionProof", "inclusionProof.checkpoint"], (bundle, path) => Remove(bundle.Entry(), path)),
+        .. Defect("bundle.proof-missing", ["inclusionProof", "inclusionProof.checkpoint", "inclusionProof.checkpoint.envelope"], (bundle, path) => Remove(bundle.Entry(), path)),
+        .. Defect("bundle.promise-missing", ["inclusionPromise.signedEntryTimestamp"], (bundle, path) => Remove(bundle.Entry(), path)),
         .. Defect("bundle.limit", ["entries", "timestamps", "two signatures", "no signature", "33 signatures", "hashes", "certificate", "empty certificate", "timestamp", "empty timestamp"], (bundle, what) =>
         {
             JsonArray entries = bundle.Material()["tlogEntries"]!.AsArray(), signatures = bundle.Envelope()["signatures"]!.AsArray();

@@ -85,7 +85,7 @@ public sealed class CertificateTests
         Instead("cert.san", San(critical: true, (6, Forge.Identity), (1, "dev@example.com")));
         Instead("cert.san", San(critical: true));
         Instead("policy.san-type", San(critical: true, (2, "example.com")));
-        Instead("cert.san", San(critical: true, (6, "https://example.com/" + new string('a', 9000))));
+        Instead("bundle.limit", San(critical: true, (6, "https://example.com/" + new string('a', 9000))));
         Instead("policy.san-encoding", San(critical: true, (6, Forge.Identity + "\0")));
         Instead("policy.san-encoding", San(critical: true, (6, "")));
         Instead("policy.san-encoding", San(critical: true, (6, Forge.Identity + "\n")));

@@ -108,7 +108,10 @@ internal sealed record Forge
 
     private Policy DefaultPolicy => Managed ? ManagedPolicy : Content is null ? Policy : Policy.Exactly(Identity, Issuer, null);
 
-    public VerifiedSignature Verify(Policy? policy = null) => new Verifier(TrustedRoot()).Verify(Make(), Artifact, policy ?? DefaultPolicy);
+    public VerifiedSignature Verify(Policy? policy = null) => Judge(Make(), policy);
+
+    /// <summary>Verifies a bundle that was made of this recipe and then edited.</summary>
+    public VerifiedSignature Judge(byte[] bundle, Policy? policy = null) => new Verifier(TrustedRoot()).Verify(bundle, Artifact, policy ?? DefaultPolicy);
 
     public TrustedRoot TrustedRoot()
     {
@@ -484,8 +487,16 @@ internal sealed record Stamped
 
     public Func<byte[], byte[]> Edit { get; init; } = response => response;
 
+    /// <summary>Instead of all of the above: a token of which every part can be chosen.</summary>
+    public ForgedToken? Token { get; init; }
+
     public byte[] Make(byte[] signature)
     {
+        if (Token is { } token)
+        {
+            return token.Make(signature);
+        }
+
         HashAlgorithmName hash = HashAlgorithm switch { Sha256 => HashAlgorithmName.SHA256, "2.16.840.1.101.3.4.2.2" => HashAlgorithmName.SHA384, "2.16.840.1.101.3.4.2.3" => HashAlgorithmName.SHA512, _ => HashAlgorithmName.SHA1 };
         var query = new TimestampQuery(HashAlgorithm, CryptographicOperations.HashData(hash, Over(signature)), null, null, WithCertificate);
         (X509Certificate2 certificate, ECDsa key) = Signer ?? (Authority.Leaf, Authority.Key);

@@ -119,8 +119,12 @@ public sealed class LogTests
     public void Refuses_too_long_a_note()
     {
         string witness = $"\u2014 witness.example {Convert.ToBase64String([1, 2, 3, 4, .. new byte[72]])}\n";
-        Refuses("tlog.checkpoint", LogKind.V2Ed25519, good => good with { Note = note => note + string.Concat(Enumerable.Repeat(witness, 64)) });
-        Refuses("tlog.checkpoint", LogKind.V2Ed25519, good => good with { CheckpointText = text => text + new string('a', 65 * 1024) + "\n" });
+        foreach (LogKind log in All)
+        {
+            Refuses("bundle.limit", log, good => good with { Note = note => note + string.Concat(Enumerable.Repeat(witness, 64)) });
+            Refuses("bundle.limit", log, good => good with { CheckpointText = text => text + new string('a', 65 * 1024) + "\n" });
+            Refuses("bundle.limit", log, good => good with { CheckpointText = text => text + new string('\u00e4', 33 * 1024) + "\n" }); // bytes are counted, not characters
+        }
     }
 
     [TestMethod]

@@ -36,7 +36,7 @@ public sealed class RealSampleTests
         var no = Assert.ThrowsExactly<VerificationException>(() => Verifier.Verify(RealSamples.BlobAttestation, RealSamples.Blob, RealSamples.Policy));
 
         Assert.AreEqual(predicateType, verified.PredicateType);
-        Assert.AreEqual("policy.predicate-type", no.Reason);
+        Assert.AreEqual("subject.predicate-type", no.Reason);
     }
 
     [TestMethod]

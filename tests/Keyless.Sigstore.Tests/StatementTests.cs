@@ -135,8 +135,8 @@ public sealed class StatementTests
     [Clause("P.1")]
     public void Refuses_another_predicate_type()
     {
-        Verdict.Refuses("policy.predicate-type", Forge.V2, Policy.Exactly(Forge.Identity, Forge.Issuer, "https://slsa.dev/provenance/v1"));
-        Verdict.Refuses("policy.predicate-type", Forge.V2, Policy.Exactly(Forge.Identity, Forge.Issuer, Forge.PredicateType + "/"));
+        Verdict.Refuses("subject.predicate-type", Forge.V2, Policy.Exactly(Forge.Identity, Forge.Issuer, "https://slsa.dev/provenance/v1"));
+        Verdict.Refuses("subject.predicate-type", Forge.V2, Policy.Exactly(Forge.Identity, Forge.Issuer, Forge.PredicateType + "/"));
     }
 
     [TestMethod]

@@ -8,6 +8,8 @@ namespace Keyless.Sigstore.Formats;
 /// </summary>
 internal sealed record Bundle
 {
+    private static readonly string[] SignerKinds = ["publicKey", "x509CertificateChain", "certificate"];
+
     public required BundleVersion Version { get; init; }
 
     /// <summary>DER, leaf first. Empty where a managed key signed.</summary>
@@ -25,8 +27,11 @@ internal sealed record Bundle
     public static Bundle Parse(ReadOnlyMemory<byte> json)
     {
         using JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
-        BundleVersion version = ReadVersion(bundle.Text("mediaType") ?? WithoutMediaType(bundle));
+        string mediaType = bundle.Text("mediaType") ?? WithoutMediaType(bundle);
+        bundle.NoOthers("verificationMaterial", "messageSignature", "dsseEnvelope");
+        BundleVersion version = ReadVersion(mediaType);
         JsonFields material = bundle.RequiredObject("verificationMaterial");
+        material.NoOthers([.. SignerKinds, "tlogEntries", "timestampVerificationData"]);
         IReadOnlyList<byte[]> certificates = ReadSigner(material, version);
         LogEntry[] entries = [.. material.Objects("tlogEntries", Limits.LogEntries).Select(LogEntry.Parse)];
         foreach (LogEntry entry in entries)
@@ -41,10 +46,7 @@ internal sealed record Bundle
             times.NoOthers();
         }
 
-        SignedContent content = ReadContent(bundle);
-        material.NoOthers();
-        bundle.NoOthers();
-        return new Bundle { Version = version, Certificates = certificates, LogEntries = entries, Timestamps = timestamps, Content = content };
+        return new Bundle { Version = version, Certificates = certificates, LogEntries = entries, Timestamps = timestamps, Content = ReadContent(bundle) };
     }
 
     /// <exception cref="VerificationException">As <c>bundle.</c> and the clause.</exception>
@@ -81,11 +83,10 @@ internal sealed record Bundle
     // sigstore_bundle.proto: `content` is a oneof; v0.3 carries the leaf alone, older versions a chain, leaf first.
     private static List<byte[]> ReadSigner(JsonFields material, BundleVersion version)
     {
-        string[] kinds = ["publicKey", "x509CertificateChain", "certificate"];
-        string[] given = [.. kinds.Where(material.Has)];
+        string[] given = [.. SignerKinds.Where(material.Has)];
         if (given.Length != 1)
         {
-            throw new MalformedException("oneof", $"malformed bundle: exactly one of {string.Join(", ", kinds)} expected, {given.Length} found");
+            throw new MalformedException("oneof", $"malformed bundle: exactly one of {string.Join(", ", SignerKinds)} expected, {given.Length} found");
         }
 
         if (given[0] == "publicKey")
@@ -225,7 +226,7 @@ internal sealed record LogEntry
             Kind = kind.RequiredText("kind"),
             KindVersion = kind.RequiredText("version"),
             IntegratedTime = entry.Int64("integratedTime") ?? 0,
-            SignedEntryTimestamp = promise?.RequiredBytes("signedEntryTimestamp"),
+            SignedEntryTimestamp = promise?.Bytes("signedEntryTimestamp"),
             Proof = proof is null ? null : InclusionProof.Parse(proof),
             Body = entry.RequiredBytes("canonicalizedBody"),
         };
@@ -233,6 +234,11 @@ internal sealed record LogEntry
         kind.NoOthers();
         promise?.NoOthers();
         entry.NoOthers();
+        if (promise is not null && parsed.SignedEntryTimestamp is null)
+        {
+            throw new MalformedException("promise-missing", "malformed bundle: an inclusion promise without signed entry timestamp");
+        }
+
         return parsed.LogId.Length == SHA256.HashSizeInBytes
             ? parsed
             : throw new MalformedException("schema", $"malformed bundle: a log id of {parsed.LogId.Length} bytes");
@@ -241,7 +247,7 @@ internal sealed record LogEntry
     // v0.1 trusted the promise; from v0.2 on each entry carries a proof with the checkpoint it leads to.
     public void RequireEvidence(BundleVersion version)
     {
-        if (version == BundleVersion.V01 && SignedEntryTimestamp is null)
+        if (version == BundleVersion.V01 && SignedEntryTimestamp is not { Length: > 0 })
         {
             throw new MalformedException("promise-missing", "malformed bundle: a log entry without inclusion promise");
         }
@@ -264,9 +270,11 @@ internal sealed record InclusionProof(long LogIndex, byte[] RootHash, long TreeS
             proof.Bytes("rootHash") ?? [],
             proof.Int64("treeSize") ?? 0,
             proof.BytesList("hashes", Limits.ProofHashes),
-            checkpoint?.RequiredText("envelope"));
+            checkpoint?.Text("envelope"));
         checkpoint?.NoOthers();
         proof.NoOthers();
-        return parsed;
+        return parsed.Checkpoint is null || Formats.Checkpoint.IsBounded(parsed.Checkpoint)
+            ? parsed
+            : throw new MalformedException("limit", $"malformed bundle: a checkpoint of {parsed.Checkpoint.Length} characters, or with more than {Limits.CheckpointSignatures} signatures");
     }
 }

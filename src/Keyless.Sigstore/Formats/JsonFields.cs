@@ -207,8 +207,10 @@ internal sealed class JsonFields : IDisposable
     public string Raw() => element.GetRawText();
 
     /// <summary>Refuses members that were not asked for: in a security document an unknown member is an unknown meaning.</summary>
-    public void NoOthers()
+    /// <param name="also">Members that will be asked for later.</param>
+    public void NoOthers(params IEnumerable<string> also)
     {
+        asked.AddRange(also);
         foreach (JsonProperty member in element.EnumerateObject())
         {
             if (asked.Contains(member.Name))

@@ -70,9 +70,9 @@ public sealed class SimpleSignature
             Annotation(annotations, Prefix + "rfc3161timestamp") is { } timestamp ? Reading("time.token", "rfc3161timestamp", timestamp, ReadTimestamp) : null);
     }
 
-    // The standard alphabet, as cosign writes it.
+    // The standard alphabet with padding, as cosign writes it.
     private static byte[] ReadSignature(string text) =>
-        !text.AsSpan().ContainsAny('-', '_') && Base64.TryDecode(text, out byte[] signature) && signature.Length > 0 ? signature : throw Bad("signature is not base64");
+        Base64.TryDecode(text, out byte[] signature) && signature.Length > 0 && Convert.ToBase64String(signature) == text ? signature : throw Bad("signature is not base64");
 
     private static string? Annotation(IReadOnlyDictionary<string, string> annotations, string name) =>
         annotations.GetValueOrDefault(name) is not { } value ? null

@@ -132,12 +132,13 @@ public sealed class TrustedRoot
         {
             ListsLogs = true;
             string baseUrl = instance.Text("baseUrl") ?? "";
-            JsonFields key = instance.RequiredObject("publicKey");
-            byte[] raw = key.RequiredBytes("rawBytes");
-            string details = key.RequiredText("keyDetails");
-            TimeWindow? window = TimeWindow.Parse(key.Object("validFor"), $"trusted root.{name}");
-            byte[] logId = instance.RequiredObject("logId").RequiredBytes("keyId");
-            string hash = instance.RequiredText("hashAlgorithm");
+            // What is absent is empty, as in proto3, and makes the instance unusable, not the document.
+            JsonFields? key = instance.Object("publicKey");
+            byte[] raw = key?.Bytes("rawBytes") ?? [];
+            string details = key?.Text("keyDetails") ?? "";
+            TimeWindow? window = TimeWindow.Parse(key?.Object("validFor"), $"trusted root.{name}");
+            byte[] logId = instance.Object("logId")?.Bytes("keyId") ?? [];
+            string hash = instance.Text("hashAlgorithm") ?? "";
             try
             {
                 logs.Add(TransparencyLog.Create(baseUrl, raw, details, logId, hash, window));
@@ -159,8 +160,8 @@ public sealed class TrustedRoot
             string uri = instance.Text("uri") ?? "";
             byte[][] chain =
             [
-                .. instance.RequiredObject("certChain").Objects("certificates", Limits.ChainCertificates)
-                    .Select(certificate => certificate.RequiredBytes("rawBytes")),
+                .. (instance.Object("certChain")?.Objects("certificates", Limits.ChainCertificates) ?? [])
+                    .Select(certificate => certificate.Bytes("rawBytes") ?? []),
             ];
             if (TimeWindow.Parse(instance.Object("validFor"), $"trusted root.{name}") is { } window && chain.Length > 0)
             {

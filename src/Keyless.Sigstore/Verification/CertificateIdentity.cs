@@ -68,7 +68,9 @@ public sealed class CertificateIdentity
         CertificateExtension? extension = certificate.Extension("2.5.29.17");
         if (extension is null || extension.Value.Length > Limits.SubjectAlternativeNameBytes)
         {
-            throw new VerificationException("cert.san", extension is null ? "the certificate has no subject alternative name" : "the subject alternative name is too long");
+            throw extension is null
+                ? new VerificationException("cert.san", "the certificate has no subject alternative name")
+                : new VerificationException("bundle.limit", $"the certificate's subject alternative name has more than {Limits.SubjectAlternativeNameBytes} bytes");
         }
 
         if (!extension.Critical && certificate.Subject is [0x30, 0])

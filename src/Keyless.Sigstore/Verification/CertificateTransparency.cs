@@ -17,6 +17,15 @@ internal sealed class CertificateTransparency
 
     public string Check { get; }
 
+    /// <summary>RFC 6962 §3.3: one list; with two, each reader could look at another.</summary>
+    public static void RequireOneList(Certificate certificate)
+    {
+        if (certificate.Extensions.Count(extension => extension.Oid == SignedCertificateTimestamp.ExtensionOid) > 1)
+        {
+            throw new VerificationException("sct.malformed", "the certificate carries more than one list of signed certificate timestamps");
+        }
+    }
+
     /// <summary>At least one embedded SCT is a known log's, over this certificate as its issuer made it.</summary>
     public static CertificateTransparency Verify(Certificate certificate, Certificate issuer, TrustedRoot root)
     {

@@ -13,17 +13,31 @@ namespace Keyless.Sigstore;
 /// </summary>
 internal static class LogBody
 {
-    /// <returns>The scheme that the entry names for its signature; null where its kind names none.</returns>
-    public static SignatureScheme? RequireSame(LogEntry entry, SignedContent content, SignedBytes signed, ProvenSigner signer) => VerificationException.Reading("tlog.body", () =>
+    /// <summary>The bundle names the kind and the body, which alone is in the log, names it again.</summary>
+    public static void RequireKind(LogEntry entry)
     {
-        using JsonFields body = JsonFields.Parse(entry.Body, "log entry", Limits.LogBodyBytes);
-        // The bundle names the kind and the body, which alone is in the log, names it again.
-        (string kind, string version) = (body.RequiredText("kind"), body.RequiredText("apiVersion"));
+        string kind, version;
+        try
+        {
+            using JsonFields body = JsonFields.Parse(entry.Body, "log entry", Limits.LogBodyBytes);
+            (kind, version) = (body.RequiredText("kind"), body.RequiredText("apiVersion"));
+        }
+        catch (FormatException)
+        {
+            return; // refused where the body is read, once it is known whether the log has it
+        }
+
         if (kind != entry.Kind || version != entry.KindVersion)
         {
             throw new VerificationException("tlog.kind", "the log entry is of another kind than the bundle says", $"{entry.Kind} {entry.KindVersion}", $"{kind} {version}");
         }
+    }
 
+    /// <returns>The scheme that the entry names for its signature; null where its kind names none.</returns>
+    public static SignatureScheme? RequireSame(LogEntry entry, SignedContent content, SignedBytes signed, ProvenSigner signer) => VerificationException.Reading("tlog.body", () =>
+    {
+        using JsonFields body = JsonFields.Parse(entry.Body, "log entry", Limits.LogBodyBytes);
+        (string kind, string version) = (body.RequiredText("kind"), body.RequiredText("apiVersion"));
         JsonFields spec = body.RequiredObject("spec");
         switch (kind, version, content)
         {
@@ -97,12 +111,7 @@ internal static class LogBody
         };
         JsonFields signature = spec.RequiredObject("signature");
         RequireSame("signature", Convert.ToBase64String(message.Signature), signature.RequiredText("content"));
-        // A signature over one hash must not be vouched for by an entry over another (P-384 keys sign SHA-384, once signed SHA-256).
-        if (message.Algorithm is not null)
-        {
-            RequireSame("hash function", message.Algorithm, SignedBytes.NameOf(hash));
-        }
-
+        RequireSameHash(message, hash, signed);
         if (Convert.ToHexStringLower(signed.Digest(hash)) is var computed && computed != value)
         {
             throw OtherContent(message.Digest is { } claimed && Convert.ToHexStringLower(claimed) == value, computed, value);
@@ -125,6 +134,11 @@ internal static class LogBody
         SignatureScheme scheme = SignatureScheme.Of(signer.Key).FirstOrDefault(scheme => scheme.Details == details && scheme.Kind != SignatureKind.Ed25519)
             ?? throw new VerificationException(
                 "tlog.binding", "the log entry has a key of another kind", string.Join(" or ", SignatureScheme.Of(signer.Key).Select(scheme => scheme.Details)), details);
+        if (content is MessageSignature message)
+        {
+            RequireSameHash(message, scheme.Hash, signed);
+        }
+
         byte[] digest = signed.Digest(scheme.Hash);
         byte[] expected = HashedRekord002(scheme, digest, content.Signature, signer.PemLabel, signer.Der);
         if (body.AsSpan().SequenceEqual(expected))
@@ -223,6 +237,17 @@ internal static class LogBody
     /// <summary>Entry and bundle agree with each other, and neither with the policy's key.</summary>
     private static VerificationException OtherKey(ProvenSigner signer, byte[] logged) =>
         new("sig.key", "the signature was made with another key than the policy's", $"SHA-256 {Sha256(signer.Der)}", $"SHA-256 {Sha256(logged)}");
+
+    // A signature over one hash must not be vouched for by an entry over another (P-384 keys sign SHA-384, once signed SHA-256). Where the
+    // bundle states a digest that is not even the artifact's, that is the nearer reason.
+    private static void RequireSameHash(MessageSignature message, HashAlgorithmName logged, SignedBytes signed)
+    {
+        if (message.Algorithm is { } stated && stated != SignedBytes.NameOf(logged))
+        {
+            signed.RequireStatedDigest(message);
+            RequireSame("hash function", stated, SignedBytes.NameOf(logged));
+        }
+    }
 
     private static VerificationException OtherContent(bool asClaimed, string computed, string logged) => asClaimed
         ? new("sig.digest", "the signature is over another artifact", computed, logged)

@@ -103,7 +103,7 @@ public sealed class Policy
     {
         if (predicateType is not null && saidType != predicateType)
         {
-            throw new VerificationException("policy.predicate-type", "the signature says another kind of thing", predicateType, saidType ?? "no statement: a signature over the artifact itself");
+            throw new VerificationException("subject.predicate-type", "the signature says another kind of thing", predicateType, saidType ?? "no statement: a signature over the artifact itself");
         }
 
         foreach ((string name, string value) in annotations)

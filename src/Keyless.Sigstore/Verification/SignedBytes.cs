@@ -44,6 +44,23 @@ internal sealed class SignedBytes
         return key.Verifies(bytes.Span, content.Signature, scheme.Hash);
     }
 
+    /// <summary>
+    /// What is verified is the artifact's own digest. That the bundle repeats it, and right, is asked for so that nobody is shown another.
+    /// </summary>
+    public void RequireStatedDigest(MessageSignature message)
+    {
+        if (message.Algorithm is null || message.Digest is null)
+        {
+            throw new VerificationException("sig.digest", "the bundle does not say which digest was signed (messageDigest)");
+        }
+
+        byte[] own = artifact.DigestNamed(message.Algorithm);
+        if (!own.AsSpan().SequenceEqual(message.Digest))
+        {
+            throw new VerificationException("sig.digest", "the bundle's digest is another artifact's", Shown.Hex(own), Shown.Hex(message.Digest));
+        }
+    }
+
     /// <summary>protobuf-specs, HashAlgorithm.</summary>
     public static string NameOf(HashAlgorithmName hash) => $"SHA2_{hash.Name![3..]}";
 

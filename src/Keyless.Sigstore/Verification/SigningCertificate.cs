@@ -45,6 +45,7 @@ internal sealed class SigningCertificate : ProvenSigner
             }
         }
 
+        CertificateTransparency.RequireOneList(leaf);
         VerificationException.Reading("cert.usage", () => RequireForSigning(leaf));
         CertificateAuthority authority = FindAuthority(leaf, time, root);
         CertificateTransparency? transparency = proofs == Proofs.Log ? CertificateTransparency.Verify(leaf, authority.Certificates[0], root) : null;

@@ -38,8 +38,7 @@ internal sealed class SigningTime
         var times = new List<ProvenTime>();
         foreach (byte[] response in timestamps)
         {
-            TimestampToken token = VerificationException.Reading("time.token", () => TimestampToken.Parse(response));
-            if (FromAuthority(token, signature, root) is { } time)
+            if (FromAuthority(response, signature, root) is { } time)
             {
                 times.Add(time);
             }
@@ -70,17 +69,21 @@ internal sealed class SigningTime
 
     // A token is of a known authority if its signer id or its signed certificate id names a leaf of the trusted root. Both are
     // asked, because the signer id is not signed: with it changed, a bad token would pass for a stranger's. Certificates inside
-    // the token decide nothing.
-    private static ProvenTime? FromAuthority(TimestampToken token, byte[] signature, TrustedRoot root)
+    // the token decide nothing, and what else is in a stranger's token is not read.
+    private static ProvenTime? FromAuthority(byte[] response, byte[] signature, TrustedRoot root)
     {
-        VerificationException? refusal = null;
-        foreach (CertificateAuthority authority in root.TimestampAuthorities)
+        IReadOnlyList<TimestampSigner> signers = VerificationException.Reading("time.token", () => TimestampToken.ReadSigners(response));
+        CertificateAuthority[] authorities = VerificationException.Reading("time.certificate", () =>
+            root.TimestampAuthorities.Where(authority => authority.First is { } leaf && signers.Any(signer => signer.Names(leaf))).ToArray());
+        if (authorities.Length == 0)
         {
-            if (authority.First is not { } leaf || !(IsSigner(token, leaf) || IsSignedFor(token, leaf)))
-            {
-                continue;
-            }
+            return null;
+        }
 
+        TimestampToken token = VerificationException.Reading("time.token", () => TimestampToken.Parse(response));
+        VerificationException? refusal = null;
+        foreach (CertificateAuthority authority in authorities)
+        {
             try
             {
                 return Verify(token, signature, authority);
@@ -91,17 +94,8 @@ internal sealed class SigningTime
             }
         }
 
-        return refusal is null ? null : throw refusal;
+        throw refusal!;
     }
-
-    // RFC 5652 §5.3, SignerIdentifier.
-    private static bool IsSigner(TimestampToken token, Certificate leaf) => token.SignerKeyIdentifier is { } identifier
-        ? VerificationException.Reading("time.certificate", leaf.SubjectKeyIdentifier) is { } own && own.AsSpan().SequenceEqual(identifier)
-        : leaf.Issuer.AsSpan().SequenceEqual(token.SignerIssuer) && leaf.SerialNumber.AsSpan().SequenceEqual(token.SignerSerialNumber);
-
-    // RFC 5035 §3: the attribute ties the signature to one certificate, so that another with the same key cannot take its place.
-    private static bool IsSignedFor(TimestampToken token, Certificate leaf) =>
-        HashOf(token.SignerCertificateHash, leaf.Der).AsSpan().SequenceEqual(token.SignerCertificateDigest);
 
     private static ProvenTime Verify(TimestampToken token, byte[] signature, CertificateAuthority authority)
     {
@@ -117,7 +111,7 @@ internal sealed class SigningTime
             throw new VerificationException("time.digest", "the timestamp's signature covers another content");
         }
 
-        if (!IsSigner(token, leaf) || !IsSignedFor(token, leaf))
+        if (!token.Signer.IsIdentifiedAs(leaf) || !token.Signer.IsTiedTo(leaf))
         {
             throw new VerificationException("time.signer", "the timestamp names another certificate than the one that signed it");
         }
@@ -175,14 +169,17 @@ internal sealed class SigningTime
         _ => null,
     };
 
-#pragma warning disable CA5350 // SHA-1 is the only hash of an ESSCertID v1; it names a certificate that the trusted root pins anyway.
-    private static byte[] HashOf(HashAlgorithmName hash, byte[] der) =>
-        hash == HashAlgorithmName.SHA1 ? SHA1.HashData(der) : CryptographicOperations.HashData(hash, der);
-#pragma warning restore CA5350
-
     // No time is taken from an inclusion proof: inclusion is proven, the moment is not (client-spec §4.2.2).
     private static ProvenTime? FromLog(LogEntry entry, TrustedRoot root)
     {
+        TransparencyLog[] logs = [.. root.LogsOf(entry.LogId)];
+        if (logs.Length == 0)
+        {
+            return null;
+        }
+
+        // Of which generation an entry is, its kind tells; so first of all the kind must be what the log has.
+        LogBody.RequireKind(entry);
         if (entry.SignedEntryTimestamp is not { } promise)
         {
             return null;
@@ -191,12 +188,6 @@ internal sealed class SigningTime
         if (LoggedEntry.IsRekor2(entry))
         {
             throw new VerificationException("tlog.set", "a Rekor v2 entry carries a signed entry timestamp");
-        }
-
-        TransparencyLog[] logs = [.. root.LogsOf(entry.LogId)];
-        if (logs.Length == 0)
-        {
-            return null;
         }
 
         if (!logs[0].Key.Verifies(PromisedText(entry), promise, HashAlgorithmName.SHA256))

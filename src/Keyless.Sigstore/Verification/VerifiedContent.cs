@@ -12,11 +12,11 @@ internal sealed class VerifiedContent
     public string Check { get; }
 
     /// <param name="logged">Where the log entries name how the signature was made, it was made so.</param>
-    public static VerifiedContent Verify(SignedContent content, SignedBytes signed, ProvenSigner signer, Artifact artifact, IReadOnlyList<LoggedEntry> logged)
+    public static VerifiedContent Verify(SignedContent content, SignedBytes signed, ProvenSigner signer, IReadOnlyList<LoggedEntry> logged)
     {
         if (content is MessageSignature message)
         {
-            RequireClaimedDigest(message, artifact);
+            signed.RequireStatedDigest(message);
         }
 
         if (content is SignedEnvelope { PayloadType: not DsseEnvelope.InTotoPayloadType } envelope)
@@ -31,20 +31,5 @@ internal sealed class VerifiedContent
         return verified
             ? new VerifiedContent(content, signer.Identity is null ? "The signature was made with the policy's key" : "The signature was made with the certificate's key")
             : throw new VerificationException("sig.invalid", "the signature was not made with the signer's key over this content");
-    }
-
-    // What is verified is the artifact's own digest. That the bundle repeats it, and right, is asked for so that nobody is shown another.
-    private static void RequireClaimedDigest(MessageSignature message, Artifact artifact)
-    {
-        if (message.Algorithm is null || message.Digest is null)
-        {
-            throw new VerificationException("sig.digest", "the bundle does not say which digest was signed (messageDigest)");
-        }
-
-        byte[] own = artifact.DigestNamed(message.Algorithm);
-        if (!own.AsSpan().SequenceEqual(message.Digest))
-        {
-            throw new VerificationException("sig.digest", "the bundle's digest is another artifact's", Shown.Hex(own), Shown.Hex(message.Digest));
-        }
     }
 }
