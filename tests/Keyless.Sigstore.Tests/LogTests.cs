@@ -189,6 +189,10 @@ public sealed class LogTests
         Verdict.Refuses("tlog.inclusion", Forge.V2 with { Entries = [bad, new LoggedIn(LogKind.V2Ed25519)] });
         Verdict.Refuses("tlog.duplicate", Forge.V2 with { Entries = [new LoggedIn(LogKind.V2Ed25519), new LoggedIn(LogKind.V2Ed25519)] });
         Verdict.Refuses("tlog.duplicate", Forge.V1 with { Entries = [new LoggedIn(LogKind.V1), new LoggedIn(LogKind.V1)] });
+        // Without a promise nobody has signed the index across shards, so it cannot tell two entries apart.
+        var unpromised = new LoggedIn(LogKind.V1) { Promise = false };
+        Verdict.Refuses("tlog.duplicate", Forge.V1 with { Entries = [unpromised, unpromised with { Edit = entry => entry["logIndex"] = "4005" }], Timestamps = [new Stamped()] });
+        Verdict.Refuses("tlog.duplicate", Forge.V1 with { Entries = [new LoggedIn(LogKind.V1), unpromised with { Edit = entry => entry["logIndex"] = "4005" }] });
     }
 
     [TestMethod]

@@ -28,8 +28,9 @@ internal sealed class LoggedEntry
     public static IReadOnlyList<LoggedEntry> Verify(
         IReadOnlyList<LogEntry> entries, SignedContent content, SignedBytes signed, ProvenSigner signer, SigningTime time, TrustedRoot root)
     {
-        // One entry given twice would count for two.
-        if (entries.DistinctBy(entry => (entry.LogIndex, Convert.ToHexString(entry.LogId))).Count() != entries.Count)
+        // One entry given twice would count for two. Its place in the tree is asked as well: in Rekor v1 nobody but the promise says the index.
+        if (entries.DistinctBy(entry => (entry.LogIndex, Convert.ToHexString(entry.LogId))).Count() != entries.Count
+            || entries.DistinctBy(entry => (entry.Proof?.LogIndex, Convert.ToHexString(entry.LogId), Convert.ToHexString(SHA256.HashData(entry.Body)))).Count() != entries.Count)
         {
             throw new VerificationException("tlog.duplicate", "one log entry is given twice");
         }
