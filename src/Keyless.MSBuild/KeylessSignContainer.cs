@@ -58,7 +58,7 @@ public sealed class KeylessSignContainer : SigningTask
             throw new ConfigurationException(Diagnostics.NothingToSign,
                 "there is nothing to sign: this build pushed no image and there is no ContainerToSign; use dotnet publish -t:PublishContainer -p:SignContainer=true");
         }
-        SigstoreInstance instance = settings.Files.ForSigning();
+        SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel);
         var kept = new BundleDirectory(PathOf(nameof(ContainerSigningBundleDirectory), ContainerSigningBundleDirectory.Length > 0 ? ContainerSigningBundleDirectory : "obj/keyless"));
 
         if (PublicRecord.IsKeptFor(instance.TrustedRoot))

@@ -10,7 +10,7 @@ namespace Keyless.MSBuild;
 
 /// <summary>Verifies images against the policies that the project gives for them, and says of each refused one why.</summary>
 [MSBuildMultiThreadableTask]
-public sealed class KeylessVerifyContainer : KeylessTask
+public sealed class KeylessVerifyContainer : SigstoreTask
 {
     /// <summary>More at once only queue up at the registry.</summary>
     private const int AtOnce = 8;
@@ -46,16 +46,6 @@ public sealed class KeylessVerifyContainer : KeylessTask
 
     public string ContainerVerificationCache { get; set; } = "";
 
-    public string SigstoreInstance { get; set; } = "";
-
-    public string SigstoreTrustedRoot { get; set; } = "";
-
-    public string SigstoreTufUrl { get; set; } = "";
-
-    public string SigstoreTufRoot { get; set; } = "";
-
-    public string SigstoreOffline { get; set; } = "";
-
     /// <summary>
     /// One item for each image whose policy is satisfied: the identity is <c>registry/repository@digest</c>.
     /// <list type="table">
@@ -71,7 +61,7 @@ public sealed class KeylessVerifyContainer : KeylessTask
     {
         string report = CheckProperties();
         (ImageReference Image, TrustPolicy Policy)[] images = ReadImages();
-        TrustedRoot root = ReadTrustedRoot();
+        TrustedRoot root = await GetTrustedRootAsync(cancel);
 
         using HttpClient client = CreateRegistryClient();
         using var registries = new Registries(client, new RegistryCredentials(EnvironmentVariable, RegistryAccess.Pull), new RegistrySettings(Time, Note));
@@ -110,9 +100,6 @@ public sealed class KeylessVerifyContainer : KeylessTask
     private string CheckProperties()
     {
         Setting.IsTrue(nameof(VerifyContainerImages), VerifyContainerImages);
-        Setting.IsTrue(nameof(SigstoreOffline), SigstoreOffline); // nothing is fetched either way
-        Setting.NotYet(nameof(SigstoreTufUrl), SigstoreTufUrl);
-        Setting.NotYet(nameof(SigstoreTufRoot), SigstoreTufRoot);
         Setting.NotYet("ContainerManifestFile", ContainerManifestFiles);
         Setting.NotYet(nameof(ContainerPinnedImagesFile), ContainerPinnedImagesFile);
         Setting.NotYetTrue(nameof(ContainerVerificationCache), ContainerVerificationCache);
@@ -154,13 +141,9 @@ public sealed class KeylessVerifyContainer : KeylessTask
         ];
     }
 
-    private TrustedRoot ReadTrustedRoot()
+    private async Task<TrustedRoot> GetTrustedRootAsync(CancellationToken cancel)
     {
-        var files = new SigstoreFiles(
-            SigstoreFiles.IsName(SigstoreInstance) ? SigstoreInstance : PathOf(nameof(SigstoreInstance), SigstoreInstance),
-            SigstoreTrustedRoot.Length == 0 ? "" : PathOf(nameof(SigstoreTrustedRoot), SigstoreTrustedRoot),
-            SigningConfig: "");
-        TrustedRoot root = files.ForVerifying().TrustedRoot;
+        TrustedRoot root = (await GetInstanceAsync(ReadSource(), signing: false, cancel)).TrustedRoot;
         foreach (string warning in root.Warnings)
         {
             Warn(new Diagnostic(Diagnostics.UnusedTrust, warning));

@@ -56,7 +56,7 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
             VerifiedContent content = VerifiedContent.Verify(bundle.Content, signed, signer, artifact, logged);                                          // §4.5
             VerifiedStatement? statement = bundle.Content is SignedEnvelope ? VerifiedStatement.Open(content) : null;
             statement?.MustBeAbout(artifact);
-            return new ProvenSignature(signer, time, logged, [content.Check, .. statement?.Checks ?? []], statement?.PredicateType, statement?.Annotations);
+            return new ProvenSignature(signer, time, logged, new[] { content.Check }.Concat(statement?.Checks ?? []), statement?.PredicateType, statement?.Annotations);
         });
     }
 
@@ -75,7 +75,7 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
             VerifiedContent verified = VerifiedContent.Verify(content, signed, signer, signature.Payload, logged);
             VerifiedPayload payload = VerifiedPayload.Open(verified, signature);
             payload.MustBeAbout(image);
-            return new ProvenSignature(signer, time, logged, [verified.Check, payload.Check], SimpleSignature.PredicateType, payload.Annotations);
+            return new ProvenSignature(signer, time, logged, [verified.Check, payload.Check], SimpleSignature.PredicateType, payload.Annotations) { NamedImage = payload.Reference };
         });
     }
 
@@ -84,12 +84,12 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
     {
         if (hasCertificate && key is not null)
         {
-            throw new VerificationException("policy.certificate-without-identity", "signed with a certificate, while the policy names a key", key.Fingerprint);
+            throw new VerificationException(VerificationException.CertificateWithoutIdentity, "signed with a certificate, while the policy names a key", key.Fingerprint);
         }
 
         if (!hasCertificate && key is null)
         {
-            throw new VerificationException("policy.key-without-key", "signed with a managed key, while the policy names who signs");
+            throw new VerificationException(VerificationException.KeyWithoutKey, "signed with a managed key, while the policy names who signs");
         }
     }
 
@@ -133,7 +133,7 @@ public sealed class ProvenSignature
 {
     private readonly ProvenSigner signer;
     private readonly SigningTime time;
-    private readonly string[] checks;
+    private readonly IEnumerable<string> checks;
     private readonly string? predicateType;
     private readonly IReadOnlyDictionary<string, string> annotations;
     private readonly long? logIndex;
@@ -147,8 +147,11 @@ public sealed class ProvenSignature
         this.annotations = annotations ?? new Dictionary<string, string>();
         logIndex = logged.Count > 0 ? logged[0].Index : null;
         IEnumerable<string> inLogs = logged.Count > 0 ? logged.Select(entry => entry.Check) : ["No transparency log: the trusted root lists none"];
-        this.checks = [.. time.Checks, .. signer.Checks, .. inLogs, .. checks];
+        // Put into words only when somebody reads them: names of authorities are slow to print.
+        this.checks = time.Checks.Concat(signer.Checks).Concat(inLogs).Concat(checks);
     }
+
+    internal string? NamedImage { get; init; }
 
     /// <exception cref="VerificationException">The policy does not want it; the exception says which condition is not met.</exception>
     public VerifiedSignature Require(Policy policy)
@@ -157,19 +160,19 @@ public sealed class ProvenSignature
         {
             if (policy.Key?.Signer is { } key ? !ReferenceEquals(key, signer) : signer.Identity is null)
             {
-                throw new VerificationException("policy.key-without-key", "signed with another kind of signer than the policy names");
+                throw new VerificationException(VerificationException.KeyWithoutKey, "signed with another kind of signer than the policy names");
             }
 
             PolicyMatch match = policy.Require(signer.Identity, predicateType, annotations, time.Earliest);
-            return new VerifiedSignature
+            return new VerifiedSignature(checks.Concat(match.Checks))
             {
                 Signer = signer.Identity,
                 Key = policy.Key,
                 PredicateType = predicateType,
                 Annotations = annotations,
+                NamedImage = NamedImage,
                 SignedAt = time.Earliest,
                 LogIndex = logIndex,
-                Checks = [.. checks, .. match.Checks],
                 Warnings = match.Warnings,
             };
         }
@@ -185,7 +188,9 @@ public sealed class ProvenSignature
 /// <summary>What is known of a signature that a policy accepts; only <see cref="ProvenSignature.Require"/> makes one.</summary>
 public sealed class VerifiedSignature
 {
-    internal VerifiedSignature() { }
+    private readonly IEnumerable<string> proofs;
+
+    internal VerifiedSignature(IEnumerable<string> proofs) => this.proofs = proofs;
 
     /// <summary>Null where a managed key signed.</summary>
     public required CertificateIdentity? Signer { get; init; }
@@ -202,6 +207,9 @@ public sealed class VerifiedSignature
     /// <summary>Of the statement's subject, or the payload's optional part; strings only.</summary>
     public required IReadOnlyDictionary<string, string> Annotations { get; init; }
 
+    /// <summary>What a simple-signing payload calls the image; signed, and never compared. Null for statements, which name nothing.</summary>
+    public required string? NamedImage { get; init; }
+
     /// <summary>The earliest proven moment at which the signature existed; null where none had to be proven (managed keys).</summary>
     public required DateTimeOffset? SignedAt { get; init; }
 
@@ -209,7 +217,7 @@ public sealed class VerifiedSignature
     public required long? LogIndex { get; init; }
 
     /// <summary>One sentence for each proof, made by the proof itself.</summary>
-    public required IReadOnlyList<string> Checks { get; init; }
+    public IReadOnlyList<string> Checks => field ??= [.. proofs];
 
     /// <summary>What the policy let pass although its author may not have meant it.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }

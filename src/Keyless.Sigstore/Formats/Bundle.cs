@@ -24,14 +24,8 @@ internal sealed record Bundle
     /// <exception cref="MalformedException">The clause is the second word of the slug.</exception>
     public static Bundle Parse(ReadOnlyMemory<byte> json)
     {
-        JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
-        // What cosign 1 and 2 write with sign-blob --bundle. Whoever has one should learn what to ask for.
-        if (bundle.Has("base64Signature"))
-        {
-            throw new MalformedException("version", "a bundle in cosign 2's own form, which is no Sigstore bundle: sign with cosign 3, or with --new-bundle-format");
-        }
-
-        BundleVersion version = ReadVersion(bundle.Text("mediaType") ?? "");
+        using JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
+        BundleVersion version = ReadVersion(bundle.Text("mediaType") ?? WithoutMediaType(bundle));
         JsonFields material = bundle.RequiredObject("verificationMaterial");
         IReadOnlyList<byte[]> certificates = ReadSigner(material, version);
         LogEntry[] entries = [.. material.Objects("tlogEntries", Limits.LogEntries).Select(LogEntry.Parse)];
@@ -65,6 +59,15 @@ internal sealed record Bundle
             throw new VerificationException($"bundle.{e.Clause}", e.Message, inner: e);
         }
     }
+
+    private static string WithoutMediaType(JsonFields bundle) => bundle switch
+    {
+        _ when bundle.Misspells("mediaType") => bundle.RequiredText("mediaType"),
+        // What cosign 1 and 2 write with sign-blob --bundle. Whoever has one should learn what to ask for.
+        _ when bundle.Has("base64Signature") => throw new MalformedException(
+            "version", "a bundle in cosign 2's own form, which is no Sigstore bundle: sign with cosign 3, or with --new-bundle-format"),
+        _ => "",
+    };
 
     private static BundleVersion ReadVersion(string mediaType) => mediaType switch
     {

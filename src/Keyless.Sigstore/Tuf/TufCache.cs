@@ -16,6 +16,8 @@ internal sealed class TufCache(string? folder)
     private const int LongestWait = 1000;
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
 
+    private bool swept;
+
     /// <summary>Why nothing could be kept; null where everything was. No reason to refuse what was fetched.</summary>
     public string? Trouble { get; private set; } = folder is null ? "there is no folder for it" : null;
 
@@ -26,7 +28,8 @@ internal sealed class TufCache(string? folder)
 
     public byte[]? ReadRoot(long version) => ReadFile(RootFile(version), Limits.TufRootBytes);
 
-    public byte[]? ReadTarget(TargetFile target) => ReadFile(TargetFile(target.Name), Limits.TufListedBytes) is { } bytes && target.Differs(bytes) is null ? bytes : null;
+    public byte[]? ReadTarget(TargetFile target) =>
+        TargetsFolder is not null && ReadFile(PathOf(target), Limits.TufListedBytes) is { } bytes && target.Differs(bytes) is null ? bytes : null;
 
     public void Write(string role, byte[] bytes) => WriteFile(FileOf(role), bytes);
 
@@ -36,7 +39,7 @@ internal sealed class TufCache(string? folder)
         Write("root", bytes);
     }
 
-    public void WriteTarget(TargetFile target, byte[] bytes) => WriteFile(TargetFile(target.Name), bytes);
+    public void WriteTarget(TargetFile target, byte[] bytes) => WriteFile(PathOf(target), bytes);
 
     public void Delete(string role) => File.Delete(Absolute(FileOf(role)));
 
@@ -78,7 +81,7 @@ internal sealed class TufCache(string? folder)
 
     private static string RootFile(long version) => Path.Combine(Roots, string.Create(CultureInfo.InvariantCulture, $"{version}.root.json"));
 
-    public string TargetFile(string name) => Path.Combine(TargetsFolder!, Encode(name));
+    private string PathOf(TargetFile target) => Path.Combine(TargetsFolder!, Encode(target.Name));
 
     private string Absolute(string relative) => Path.Combine(folder!, relative);
 
@@ -156,6 +159,12 @@ internal sealed class TufCache(string? folder)
     // Under the lock nobody is writing: these were left by processes that died.
     private void SweepLeftovers()
     {
+        if (swept)
+        {
+            return;
+        }
+
+        swept = true;
         foreach (string leftover in new[] { folder!, Absolute(Roots), TargetsFolder! }.SelectMany(place => Directory.EnumerateFiles(place, $"{Unfinished}*")))
         {
             File.Delete(leftover);

@@ -115,12 +115,11 @@ internal sealed class TufClient(Uri repository, byte[] firstRoot, Http http, Tim
             $"there is no target {Shown.Of(name)} in {place} (targets version {Trusted.Targets.Version})"));
     }
 
-    // Those that an earlier run has verified. One that does not follow is fetched like a new one.
+    // Those that an earlier run has verified; only roots that follow can be counted, so nobody makes this endless. One that does not is fetched like a new one.
     private void WalkKnownRoots()
     {
-        for (int i = 0; i < Limits.TufRootRotations && cache.ReadRoot(Trusted.Root.Version + 1) is { } bytes && TrustedMetadata.Follows(Trusted.Root, bytes); i++)
+        while (Accepts(cache.ReadRoot(Trusted.Root.Version + 1), bytes => Trusted.UpdateRoot(bytes)))
         {
-            Trusted.UpdateRoot(bytes);
         }
     }
 
@@ -134,12 +133,17 @@ internal sealed class TufClient(Uri repository, byte[] firstRoot, Http http, Tim
             // Stores without listing rights answer 403 for what is not there. Anything else is no word about newer roots.
             if (answer.Status is HttpStatusCode.NotFound or HttpStatusCode.Forbidden)
             {
-                return;
+                break;
             }
 
             byte[] bytes = answer.MustBe(HttpStatusCode.OK).Body.ToArray();
             bool rotated = Trusted.UpdateRoot(bytes);
             await cache.ChangeAsync(() => KeepRoot(before, bytes, rotated), cancel);
+        }
+
+        if (cache.Read("root", Limits.TufRootBytes) is not { } kept || !kept.AsSpan().SequenceEqual(Trusted.Root.Bytes))
+        {
+            await KeepAsync("root", Trusted.Root.Bytes, cancel);
         }
     }
 
@@ -220,16 +224,27 @@ internal sealed class TufClient(Uri repository, byte[] firstRoot, Http http, Tim
 
     private Task KeepAsync(string role, byte[] bytes, CancellationToken cancel) => cache.ChangeAsync(() =>
     {
-        // Whoever has seen a newer root, or a newer timestamp or snapshot under the same root, knows better than this process.
-        bool outdated = (cache.ReadRoot(Trusted.Root.Version + 1) is { } root && TrustedMetadata.Follows(Trusted.Root, root))
-            || (role == "timestamp"
-                ? cache.Read("timestamp", Limits.TufTimestampBytes) is { } timestamp && Trusted.IsNewer(timestamp, "timestamp")
-                : cache.Read("snapshot", Limits.TufSnapshotBytes) is { } snapshot && Trusted.IsNewer(snapshot, "snapshot"));
-        if (!outdated)
+        if (!IsOutdated(role))
         {
             cache.Write(role, bytes);
         }
     }, cancel);
+
+    /// <summary>Whether another process has seen a newer root, or a newer timestamp or snapshot under the same root: it knows better than this one.</summary>
+    private bool IsOutdated(string role)
+    {
+        if (cache.ReadRoot(Trusted.Root.Version + 1) is { } root && TrustedMetadata.Follows(Trusted.Root, root))
+        {
+            return true;
+        }
+
+        return role switch
+        {
+            "root" => false,
+            "timestamp" => cache.Read("timestamp", Limits.TufTimestampBytes) is { } timestamp && Trusted.IsNewer(timestamp, "timestamp"),
+            _ => cache.Read("snapshot", Limits.TufSnapshotBytes) is { } snapshot && Trusted.IsNewer(snapshot, "snapshot"),
+        };
+    }
 
     private async Task<byte[]> FetchTargetAsync(TargetFile target, CancellationToken cancel)
     {

@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using Keyless.Sigstore.Formats;
 
@@ -14,12 +13,10 @@ namespace Keyless.Sigstore;
 /// </summary>
 internal static class LogBody
 {
-    private static readonly JsonWriterOptions Canonical = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <returns>The scheme that the entry names for its signature; null where its kind names none.</returns>
     public static SignatureScheme? RequireSame(LogEntry entry, SignedContent content, SignedBytes signed, ProvenSigner signer) => VerificationException.Reading("tlog.body", () =>
     {
-        JsonFields body = JsonFields.Parse(entry.Body, "log entry", Limits.LogBodyBytes);
+        using JsonFields body = JsonFields.Parse(entry.Body, "log entry", Limits.LogBodyBytes);
         // The bundle names the kind and the body, which alone is in the log, names it again.
         (string kind, string version) = (body.RequiredText("kind"), body.RequiredText("apiVersion"));
         if (kind != entry.Kind || version != entry.KindVersion)
@@ -155,7 +152,7 @@ internal static class LogBody
     private static byte[] HashedRekord002(SignatureScheme scheme, byte[] digest, byte[] signature, string pemLabel, byte[] verifier)
     {
         var body = new ArrayBufferWriter<byte>(4096);
-        using (var json = new Utf8JsonWriter(body, Canonical))
+        using (var json = new Utf8JsonWriter(body, BundleWriter.Plain))
         {
             json.WriteStartObject();
             json.WriteString("apiVersion", "0.0.2");

@@ -54,8 +54,9 @@ public sealed class Policy
 
     /// <summary>Exactly this key, whoever holds it.</summary>
     /// <param name="predicateType">Null for any, and for signatures over the artifact itself.</param>
-    public static Policy ForKey(ManagedKey key, string? predicateType, IReadOnlyDictionary<string, string>? annotations = null) =>
-        new(predicateType, annotations) { Key = key };
+    public static Policy ForKey(
+        ManagedKey key, string? predicateType, IReadOnlyDictionary<string, string>? annotations = null, Proofs proofs = Proofs.Log, (TimeSpan Most, DateTimeOffset Now)? maxAge = null) =>
+        new(predicateType, annotations) { Key = key, Proofs = proofs, MaxAge = maxAge };
 
     internal PolicyMatch Require(CertificateIdentity? signer, string? predicateType, IReadOnlyDictionary<string, string> annotations, DateTimeOffset? signedAt)
     {

@@ -1,7 +1,8 @@
+using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
+using System.Text.Json;
 using Keyless.Sigstore.Formats;
 
 namespace Keyless.Sigstore;
@@ -198,8 +199,7 @@ internal sealed class SigningTime
             return null;
         }
 
-        byte[] promised = PromisedText(entry);
-        if (!logs[0].Key.Verifies(promised, promise, HashAlgorithmName.SHA256))
+        if (!logs[0].Key.Verifies(PromisedText(entry), promise, HashAlgorithmName.SHA256))
         {
             throw new VerificationException("tlog.set", $"the signed entry timestamp was not signed by {Shown.Of(logs[0].BaseUrl)}");
         }
@@ -219,10 +219,22 @@ internal sealed class SigningTime
             entry);
     }
 
-    // The log signs the RFC 8785 form of these four members; none of the values needs escaping.
-    private static byte[] PromisedText(LogEntry entry) => Encoding.UTF8.GetBytes(string.Create(
-        CultureInfo.InvariantCulture,
-        $$"""{"body":"{{Convert.ToBase64String(entry.Body)}}","integratedTime":{{entry.IntegratedTime}},"logID":"{{Convert.ToHexStringLower(entry.LogId)}}","logIndex":{{entry.LogIndex}}}"""));
+    // The log signs the RFC 8785 form of these four members, which is theirs in this order without white space.
+    private static ReadOnlySpan<byte> PromisedText(LogEntry entry)
+    {
+        var text = new ArrayBufferWriter<byte>(256 + entry.Body.Length * 2);
+        using (var json = new Utf8JsonWriter(text, BundleWriter.Plain))
+        {
+            json.WriteStartObject();
+            json.WriteBase64String("body", entry.Body);
+            json.WriteNumber("integratedTime", entry.IntegratedTime);
+            json.WriteString("logID", Convert.ToHexStringLower(entry.LogId));
+            json.WriteNumber("logIndex", entry.LogIndex);
+            json.WriteEndObject();
+        }
+
+        return text.WrittenSpan;
+    }
 }
 
 /// <summary>A moment with somebody's signature under it.</summary>

@@ -12,12 +12,16 @@ internal sealed class VerifiedPayload
     private VerifiedPayload(string digest, string reference, IReadOnlyDictionary<string, string> annotations)
     {
         this.digest = digest;
+        Reference = reference;
         Annotations = annotations;
         Check = $"The payload is a {Type} and about {Shown.Of(digest)}; it names the image {Shown.Of(reference)}, which is not compared";
     }
 
     /// <summary>Of the part that the signer may fill; strings only.</summary>
     public IReadOnlyDictionary<string, string> Annotations { get; }
+
+    /// <summary>What the signer says the image was called. Never compared: an image has many names.</summary>
+    public string Reference { get; }
 
     public string Check { get; }
 
@@ -28,7 +32,7 @@ internal sealed class VerifiedPayload
             throw new FormatException("the payload is another signature's");
         }
 
-        JsonFields payload = JsonFields.Parse(signature.Payload.Content!.Value, "payload", SimpleSignature.LargestPayload);
+        using JsonFields payload = JsonFields.Parse(signature.Payload.Content!.Value, "payload", SimpleSignature.LargestPayload);
         JsonFields critical = payload.RequiredObject("critical");
         JsonFields image = critical.RequiredObject("image");
         JsonFields identity = critical.RequiredObject("identity");
