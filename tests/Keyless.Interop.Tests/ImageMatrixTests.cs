@@ -156,7 +156,7 @@ public sealed partial class ImageMatrixTests
 
         await world.Cosign3.AttestAsync(image);
 
-        await world.RefusesAsync(image, Form.Bundle, world.Policy(), "policy.predicate-type");
+        await world.RefusesAsync(image, Form.Bundle, world.Policy(), "subject.predicate-type");
         await world.AcceptsAsync(image, Form.Bundle, Policy.Exactly(world.Signer, world.Sandbox.Issuer.Url, "https://cosign.sigstore.dev/attestation/v1"));
     }
 
