@@ -109,7 +109,7 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
         var search = new SignatureSearch(registry, image.Reference.Pinned(digest), digest, policy.PredicateTypes);
         await foreach (FoundSignature found in search.ReadAsync(cancel))
         {
-            SignatureVerdict signature = Judge(found, policy);
+            SignatureVerdict signature = Judge(verifier, found, policy);
             signatures.Add(signature);
             count.Add(signature);
             if (count.Reached is { } quorum)
@@ -131,7 +131,7 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
     }
 
     /// <summary>What a signature proves is found out once for all items of the policy that ask for the same proofs; each is then asked about that.</summary>
-    private SignatureVerdict Judge(FoundSignature found, TrustPolicy policy)
+    internal static SignatureVerdict Judge(Verifier verifier, FoundSignature found, TrustPolicy policy)
     {
         var accepted = new List<(int, VerifiedSignature)>();
         var refusals = new List<VerificationException>();

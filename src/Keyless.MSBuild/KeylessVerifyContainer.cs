@@ -69,12 +69,12 @@ public sealed class KeylessVerifyContainer : SigstoreTask
         string report = CheckProperties();
         var policies = new TrustPolicies(ContainerTrustPolicies, Time.GetUtcNow(), PathOf, Warn);
         ImageToVerify[] images = ReadImages(policies);
-        TrustedRoot root = await GetTrustedRootAsync(cancel);
-        policies.RequireFitting([root]);
+        IReadOnlyList<TrustedRoot> roots = await GetTrustedRootsAsync(cancel);
+        policies.RequireFitting(roots);
 
         using HttpClient client = CreateRegistryClient();
         using var registries = new Registries(client, new RegistryCredentials(EnvironmentVariable, RegistryAccess.Pull), new RegistrySettings(Time, Note));
-        var verifier = new ImageVerifier(new Verifier(root), registries, Time);
+        var verifier = new ImageVerifier(new Verifier(roots), registries, Time);
 
         var verdicts = new IReadOnlyList<ImageVerdict>?[images.Length];
         var failures = new ConcurrentDictionary<int, Exception>();
@@ -151,15 +151,16 @@ public sealed class KeylessVerifyContainer : SigstoreTask
         ];
     }
 
-    private async Task<TrustedRoot> GetTrustedRootAsync(CancellationToken cancel)
+    private async Task<IReadOnlyList<TrustedRoot>> GetTrustedRootsAsync(CancellationToken cancel)
     {
-        TrustedRoot root = (await GetInstanceAsync(ReadSource(), signing: false, cancel)).TrustedRoot;
-        foreach (string warning in root.Warnings)
+        SigstoreInstance instance = await GetInstanceAsync(ReadSource(), signing: false, cancel);
+        TrustedRoot[] roots = [instance.TrustedRoot, .. instance.OtherTrustedRoots];
+        foreach (string warning in roots.SelectMany(root => root.Warnings).Distinct(StringComparer.Ordinal))
         {
             Warn(new Diagnostic(Diagnostics.UnusedTrust, warning));
         }
 
-        return root;
+        return roots;
     }
 
     /// <summary>Keeps the whole list where the terminal logger cannot hide it.</summary>

@@ -8,7 +8,8 @@ internal static class SigstoreFiles
     /// <summary>Trust roots of all instances together are some tens of KiB; this is a wrong file.</summary>
     private const int LargestFile = 8 * 1024 * 1024;
 
-    public static TrustedRoot ReadTrustedRoot(string path) => Read("SigstoreTrustedRoot", path, TrustedRoot.Parse);
+    /// <summary>One, or several as JSON Lines.</summary>
+    public static IReadOnlyList<TrustedRoot> ReadTrustedRoots(string path) => Read("SigstoreTrustedRoot", path, TrustedRoot.ParseLines);
 
     public static SigningConfig ReadSigningConfig(string path) => Read("SigstoreSigningConfig", path, SigningConfig.Parse);
 

@@ -24,12 +24,18 @@ internal sealed record SigstoreSource(string Instance, string TrustedRoot, strin
     /// <exception cref="ServiceException">The repository cannot be asked, and nothing was fetched before.</exception>
     public async Task<Documents> GetAsync(bool signing, HttpClient client, string userAgent, TimeProvider time, CancellationToken cancel)
     {
-        TrustedRoot? root = TrustedRoot.Length > 0 ? SigstoreFiles.ReadTrustedRoot(TrustedRoot) : null;
+        IReadOnlyList<TrustedRoot> roots = TrustedRoot.Length > 0 ? SigstoreFiles.ReadTrustedRoots(TrustedRoot) : [];
+        if (signing && roots.Count > 1)
+        {
+            throw new ConfigurationException(Diagnostics.Contradiction, $"SigstoreTrustedRoot '{TrustedRoot}' has {roots.Count} trusted roots, a line each; that is for verifying, signing needs the one of the instance that it signs at");
+        }
+
+        TrustedRoot? root = roots.Count > 0 ? roots[0] : null;
         SigningConfig? config = signing && SigningConfig.Length > 0 ? SigstoreFiles.ReadSigningConfig(SigningConfig) : null;
         SigstoreDocuments missing = (root is null ? SigstoreDocuments.TrustedRoot : 0) | (signing && config is null ? SigstoreDocuments.SigningConfig : 0);
         if (missing == 0)
         {
-            return Of(root!, config, [], []);
+            return Of(root!, config, [], [], [.. roots.Skip(1)]);
         }
 
         if (!IsName(Instance))
@@ -51,6 +57,6 @@ internal sealed record SigstoreSource(string Instance, string TrustedRoot, strin
         _ => SigstoreRepository.PublicGood(),
     };
 
-    private static Documents Of(TrustedRoot root, SigningConfig? config, IReadOnlyList<string> warnings, IReadOnlyList<string> notes) =>
-        new(new SigstoreInstance { TrustedRoot = root, SigningConfig = config }, warnings, notes);
+    private static Documents Of(TrustedRoot root, SigningConfig? config, IReadOnlyList<string> warnings, IReadOnlyList<string> notes, IReadOnlyList<TrustedRoot>? others = null) =>
+        new(new SigstoreInstance { TrustedRoot = root, OtherTrustedRoots = others ?? [], SigningConfig = config }, warnings, notes);
 }

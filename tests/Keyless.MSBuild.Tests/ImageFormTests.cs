@@ -241,7 +241,7 @@ public sealed class ImageFormTests
         string image = world.Push();
         world.AttachBundle(image, new BundleForge(world, image) { PredicateType = Attestation }.Make());
 
-        Assert.Contains("(policy.predicate-type)", World.Refusal(world.Verify(world.Image(image)), "KEYLESS4002"));
+        Assert.Contains("(subject.predicate-type)", World.Refusal(world.Verify(world.Image(image)), "KEYLESS4002"));
 
         KeylessVerifyContainer task = world.Verify(world.Image(image, ("PredicateType", Attestation)));
         Assert.IsTrue(task.Execute(), World.Log(task));
@@ -257,7 +257,7 @@ public sealed class ImageFormTests
         await using World world = await StartAsync();
         string image = Sign(world, format);
 
-        Assert.Contains("(policy.predicate-type)", World.Refusal(world.Verify(world.Image(image, ("PredicateType", Attestation))), "KEYLESS4002"));
+        Assert.Contains("(subject.predicate-type)", World.Refusal(world.Verify(world.Image(image, ("PredicateType", Attestation))), "KEYLESS4002"));
     }
 
     [TestMethod]

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Keyless.Sigstore;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
 using Task = System.Threading.Tasks.Task;
@@ -261,6 +262,41 @@ public sealed class TrustPolicyTests
         Assert.IsTrue(task.Execute(), World.Log(task));
 
         Assert.HasCount(2, World.Log(task).Split("warning KEYLESS5013: "));
+    }
+
+    // The signatures checked along the way are what verification costs.
+    [TestMethod]
+    [DataRow("identities", 1)]
+    [DataRow("identities and two keys", 3)]
+    [DataRow("identities of two proofs", 2)]
+    public async Task Proves_a_signature_once_for_all_items_that_ask_for_the_same_proofs(string what, int times)
+    {
+        await using World world = await StartAsync();
+        string[] keys = [.. Enumerable.Range(0, 2).Select(i => world.Folder.Write($"{i}.pem", new ForgedSigner(world).PublicKeyPem))];
+        List<ITaskItem> items = [.. Enumerable.Range(0, 10).Select(i => (ITaskItem)Item("release", ("CertificateIdentity", $"https://example.com/{i}"), ("CertificateOidcIssuer", "https://example.com")))];
+        if (what.Contains("keys", StringComparison.Ordinal))
+        {
+            items.AddRange(keys.Concat(keys).Select(key => Item("release", ("PublicKey", key))));
+        }
+
+        if (what.Contains("proofs", StringComparison.Ordinal))
+        {
+            items[3].SetMetadata("Proofs", "timestamp");
+        }
+
+        var policies = new TrustPolicies([.. items], DateTimeOffset.UnixEpoch, (_, path) => path, _ => { });
+        policies.ReadAll();
+        int proven = 0;
+        var found = new FoundSignature("bundle", "", (_, _, _) =>
+        {
+            proven++;
+            throw new VerificationException("bundle.json", "counted");
+        });
+
+        SignatureVerdict verdict = ImageVerifier.Judge(new Verifier(), found, policies.For(Item("localhost:1/app", ("Policy", "release"))));
+
+        Assert.AreEqual(times, proven);
+        Assert.AreEqual("bundle.json", verdict.Refusal!.Reason);
     }
 
     private Task<World> StartAsync() => World.StartAsync(TestContext.CancellationToken);

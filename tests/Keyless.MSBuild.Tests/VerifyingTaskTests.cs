@@ -433,6 +433,32 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public async Task Tries_each_line_of_a_trusted_root_alone(bool oursFirst)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        await using SandboxHost other = await SandboxHost.StartAsync(cancel: TestContext.CancellationToken);
+        string image = world.PushSigned();
+        string[] lines = [Line(world.Sandbox), Line(other)];
+        await File.WriteAllLinesAsync(world.PathOf("roots.jsonl"), oursFirst ? lines : lines.Reverse(), TestContext.CancellationToken);
+        await File.WriteAllLinesAsync(world.PathOf("others.jsonl"), [lines[1], lines[1]], TestContext.CancellationToken);
+
+        KeylessVerifyContainer both = world.Verify(world.Image(image));
+        both.SigstoreTrustedRoot = "roots.jsonl";
+        Assert.IsTrue(both.Execute(), World.Log(both));
+        KeylessVerifyContainer others = world.Verify(world.Image(image));
+        others.SigstoreTrustedRoot = "others.jsonl";
+        World.Refusal(others, "KEYLESS4002");
+        KeylessSignContainer sign = world.Sign(image);
+        sign.SigstoreTrustedRoot = "roots.jsonl";
+        sign.SigstoreSigningConfig = "signing_config.json";
+        Assert.Contains("2 trusted roots", World.Refusal(sign, "KEYLESS5009"));
+
+        static string Line(SandboxHost sandbox) => System.Text.Json.Nodes.JsonNode.Parse(sandbox.TrustedRoot)!.ToJsonString();
+    }
+
+    [TestMethod]
     [DataRow("SigstoreTrustedRoot", "missing.json", "KEYLESS5012")]
     [DataRow("SigstoreTrustedRoot", "environment", "KEYLESS2102")]
     [DataRow("ContainerVerificationReport", "report.md", "KEYLESS5003")]

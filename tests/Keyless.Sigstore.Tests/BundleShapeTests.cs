@@ -184,7 +184,7 @@ public sealed class BundleShapeTests
         Accept(Managed, bundle => (bundle.Material()["certificate"], bundle.Material()["x509CertificateChain"]) = (null, null));
         Accept(All.Value.Where(made => made.Forge.Entries[0].Log != LogKind.V1), bundle => bundle.Entry()["inclusionPromise"] = null);
         Accept(Envelopes, bundle => bundle.Envelope()["signatures"]![0]!["keyid"] = null);
-        Refuse("bundle.schema", All.Value, bundle => bundle["mediaType"] = null);
+        Refuse("bundle.version", All.Value, bundle => bundle["mediaType"] = null);
         Refuse("bundle.schema", All.Value, bundle => bundle.Entry()["logId"] = null);
     }
 

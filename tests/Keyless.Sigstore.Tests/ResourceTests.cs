@@ -113,7 +113,7 @@ public sealed class ResourceTests
     }
 
     [TestMethod]
-    public void Refuses_a_checkpoint_of_a_thousand_signatures() => Refuses("tlog.checkpoint", (Forge.V2 with
+    public void Refuses_a_checkpoint_of_a_thousand_signatures() => Refuses("bundle.limit", (Forge.V2 with
     {
         Entries = [new LoggedIn(LogKind.V2Ed25519) { Note = note => note + string.Concat(Enumerable.Repeat("\u2014 a AAAAAAAA\n", 1000)) }],
     }).Make(), 64);

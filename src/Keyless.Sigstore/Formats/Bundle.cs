@@ -27,9 +27,8 @@ internal sealed record Bundle
     public static Bundle Parse(ReadOnlyMemory<byte> json)
     {
         using JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
-        string mediaType = bundle.Text("mediaType") ?? WithoutMediaType(bundle);
+        BundleVersion version = ReadVersion(bundle.Text("mediaType") ?? WithoutMediaType(bundle));
         bundle.NoOthers("verificationMaterial", "messageSignature", "dsseEnvelope");
-        BundleVersion version = ReadVersion(mediaType);
         JsonFields material = bundle.RequiredObject("verificationMaterial");
         material.NoOthers([.. SignerKinds, "tlogEntries", "timestampVerificationData"]);
         IReadOnlyList<byte[]> certificates = ReadSigner(material, version);
