@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts the real clients and servers that the interop tests talk to into a folder, without installing anything on the machine:
-# cosign 3 (as cosign), cosign 2 (as cosign2), crane, oras, docker-registry; and @sigstore/verify for node, if there is npm.
+# cosign 3 (as cosign), cosign 2 (as cosign2), crane, oras, docker-registry; and, if there is npm, @sigstore/verify and @sigstore/tuf for node.
+# Also what was signed at the public-good instance: a package of npm's, and the bundles of sigstore-go's tests, its provenance among them.
 #
 # usage: bash eng/get-tools.sh [FOLDER]     default: artifacts/tools of this repository; what is there already is kept
 #
@@ -21,6 +22,9 @@ elif [ ! -f "$folder/node/node_modules/.package-lock.json" ] || ! cmp -s "$modul
   cp "$modules/package.json" "$modules/package-lock.json" "$modules/.npmrc" "$folder/node/"
   (cd "$folder/node" && npm ci --ignore-scripts --loglevel=error)
 fi
+if command -v npm >/dev/null && [ ! -f "$folder/node/sigstore-2.0.0.tgz" ]; then
+  (cd "$folder/node" && npm pack --silent sigstore@2.0.0 >/dev/null)
+fi
 
 # name in bin/, suite, package, name in the package, the argument with which it shows that it starts
 tools=(
@@ -31,6 +35,10 @@ tools=(
   "docker-registry sid     docker-registry docker-registry --version"
 )
 
+# Debian has the source of a Go library as a package, tests and their data included.
+sources=golang-github-sigstore-sigstore-go-dev
+source_folder=$folder/sid/usr/share/gocode/src/github.com/sigstore/sigstore-go
+
 starts() { "$folder/bin/$1" "$2" >/dev/null 2>&1; }
 
 declare -A missing=()
@@ -38,6 +46,7 @@ for tool in "${tools[@]}"; do
   read -r name suite package _ argument <<<"$tool"
   starts "$name" "$argument" || missing[$suite]+=" $package"
 done
+[ -d "$source_folder" ] || missing[sid]+=" $sources"
 if [ "${#missing[@]}" -eq 0 ]; then
   echo "get-tools: everything is in $folder/bin"
   exit 0

@@ -77,7 +77,7 @@ public sealed partial class Registry
     /// <param name="emptyConfigPresent">The answer to <see cref="HasBlobAsync"/> for <see cref="Attachment.EmptyConfigDigest"/>, asked for before anything was signed.</param>
     public async Task<AttachedReferrer> AttachAsync(Descriptor subject, Attachment attachment, bool emptyConfigPresent, CancellationToken cancel)
     {
-        await Task.WhenAll(emptyConfigPresent ? Task.CompletedTask : PushBlobAsync(Attachment.EmptyConfig, cancel), PushBlobAsync(attachment.Content, cancel));
+        await Task.WhenAll(emptyConfigPresent ? Task.CompletedTask : PushEmptyConfigAsync(cancel), PushBlobAsync(attachment.Content, cancel));
 
         byte[] bytes = attachment.ToManifest(subject);
         var referrer = new Descriptor(MediaTypes.OciManifest, Digest.Of(bytes), bytes.Length)
@@ -94,6 +94,27 @@ public sealed partial class Registry
         }
 
         return new AttachedReferrer(referrer, $"{host}/{repository}@{referrer.Digest}");
+    }
+
+    /// <summary>
+    /// Once, however many referrers are attached side by side: distribution 2.8 writes a blob's link in place, and while that is half
+    /// written it refuses every manifest with the blob (DIGEST_INVALID).
+    /// </summary>
+    private async Task PushEmptyConfigAsync(CancellationToken cancel)
+    {
+        await emptyConfigTurn.WaitAsync(cancel);
+        try
+        {
+            if (!emptyConfigPushed)
+            {
+                await PushBlobAsync(Attachment.EmptyConfig, cancel);
+                emptyConfigPushed = true;
+            }
+        }
+        finally
+        {
+            emptyConfigTurn.Release();
+        }
     }
 
     /// <summary>

@@ -27,6 +27,8 @@ public sealed partial class Registry : IDisposable
     private readonly string host;
     private readonly string repository;
     private readonly SemaphoreSlim fallbackTurn = new(1, 1);
+    private readonly SemaphoreSlim emptyConfigTurn = new(1, 1);
+    private bool emptyConfigPushed;
 
     // Where requests go by the registry's name, and where the transport has found them to arrive: http only for an insecure registry.
     private readonly Uri named;
@@ -54,6 +56,7 @@ public sealed partial class Registry : IDisposable
     {
         auth.Dispose();
         fallbackTurn.Dispose();
+        emptyConfigTurn.Dispose();
     }
 
     /// <summary>What a reference stands for now. A digest in it is what comes back; a tag is resolved once and must be pinned from then on.</summary>

@@ -39,6 +39,11 @@ internal static class Report
               cosign sign --yes --signing-config '{Path("signing_config.json")}' \
                 --trusted-root '{Path("trusted_root.json")}' {sandbox.RegistryHost}/REPOSITORY@DIGEST
 
+            With cosign 2, after . '{Path("environment.cosign2")}':
+
+              cosign sign --yes --fulcio-url {Url(sandbox.FulcioServer)} --rekor-url {Url(sandbox.RekorV1Server)} \
+                {sandbox.RegistryHost}/REPOSITORY@DIGEST
+
             Verify an image:
 
               cosign verify --trusted-root '{Path("trusted_root.json")}' \

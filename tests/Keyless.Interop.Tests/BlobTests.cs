@@ -54,24 +54,26 @@ public sealed class BlobTests
     public async Task Cosigns_bundle_is_refused_with_a_part_of_another(int version, Log log, bool attestation)
     {
         await using World world = await StartAsync(log);
-        // The other one is older: its certificate was valid, too, when this one was signed.
-        Signed other = await SignAsync(world, version, attestation, "keyless"), signed = await SignAsync(world, version, attestation, "keyless");
+        // The older one's certificate was valid when this one was signed, and this one's when the newer one was: times alone tell nothing.
+        Signed older = await SignAsync(world, version, attestation, "keyless");
+        Signed signed = await SignAsync(world, version, attestation, "keyless");
+        Signed newer = await SignAsync(world, version, attestation, "keyless");
         bool stamped = version == 3, v2 = log != Log.Rekor1;
         string content = attestation ? "dsseEnvelope" : "messageSignature";
 
         // The timestamp is over the signature, so it is what does not fit first; without one the log entry is.
-        Assert.AreEqual(stamped ? "time.imprint" : "tlog.binding", Refusal(bundle => bundle[content] = Other()[content]!.DeepClone()));
-        Assert.AreEqual("tlog.binding", Refusal(bundle => Material(bundle)["certificate"] = Material(Other())["certificate"]!.DeepClone()));
-        Assert.AreEqual("tlog.binding", Refusal(bundle => Material(bundle)["tlogEntries"] = Material(Other())["tlogEntries"]!.DeepClone()));
-        Assert.AreEqual(v2 ? "tlog.inclusion" : "tlog.set", Refusal(bundle => Entry(bundle)["canonicalizedBody"] = Entry(Other())["canonicalizedBody"]!.DeepClone()));
-        Assert.AreEqual("tlog.checkpoint", Refusal(bundle => Entry(bundle)["inclusionProof"]!["checkpoint"] = Entry(Other())["inclusionProof"]!["checkpoint"]!.DeepClone()));
+        Assert.AreEqual(stamped ? "time.imprint" : "tlog.binding", Refusal(bundle => bundle[content] = Read(newer)[content]!.DeepClone()));
+        Assert.AreEqual("tlog.binding", Refusal(bundle => Material(bundle)["certificate"] = Material(Read(older))["certificate"]!.DeepClone()));
+        Assert.AreEqual("tlog.binding", Refusal(bundle => Material(bundle)["tlogEntries"] = Material(Read(newer))["tlogEntries"]!.DeepClone()));
+        Assert.AreEqual(v2 ? "tlog.inclusion" : "tlog.set", Refusal(bundle => Entry(bundle)["canonicalizedBody"] = Entry(Read(newer))["canonicalizedBody"]!.DeepClone()));
+        Assert.AreEqual("tlog.checkpoint", Refusal(bundle => Entry(bundle)["inclusionProof"]!["checkpoint"] = Entry(Read(newer))["inclusionProof"]!["checkpoint"]!.DeepClone()));
         Assert.AreEqual("tlog.missing", Refusal(bundle => Material(bundle).Remove("tlogEntries")));
         if (stamped)
         {
-            Assert.AreEqual("time.imprint", Refusal(bundle => Material(bundle)["timestampVerificationData"] = Material(Other())["timestampVerificationData"]!.DeepClone()));
+            Assert.AreEqual("time.imprint", Refusal(bundle => Material(bundle)["timestampVerificationData"] = Material(Read(newer))["timestampVerificationData"]!.DeepClone()));
         }
 
-        JsonObject Other() => JsonNode.Parse(File.ReadAllBytes(other.Bundle))!.AsObject();
+        static JsonObject Read(Signed signed) => JsonNode.Parse(File.ReadAllBytes(signed.Bundle))!.AsObject();
         string Refusal(Action<JsonObject> change) => signed.Refusal(Content, change);
         static JsonObject Material(JsonObject bundle) => bundle["verificationMaterial"]!.AsObject();
         static JsonObject Entry(JsonObject bundle) => Material(bundle)["tlogEntries"]![0]!.AsObject();

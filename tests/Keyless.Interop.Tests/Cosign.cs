@@ -68,6 +68,8 @@ internal sealed class Cosign(World world, int version)
     public Task AttestAsync(string image) => SucceedsAsync(
         ["attest", "--yes", .. version == 3 ? SigningConfig : Services, "--predicate", world.Folder.Write("predicate.json", """{"answer":42}"""), "--type", "custom", image]);
 
+    public Task<ToolResult> VerifyAttestationAsync(string image) => RunAsync(["verify-attestation", .. TrustedRoot, .. Identity(null), "--type", "custom", image]);
+
     /// <param name="bundle">The file to write.</param>
     /// <param name="more">For cosign, before the file: <c>--key</c>, <c>--new-bundle-format</c>.</param>
     public Task SignBlobAsync(string file, string bundle, params string[] more) =>

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
@@ -38,7 +37,7 @@ internal sealed class PlainRegistry(string host, CancellationToken cancel) : IDi
         JsonNode[] entries = await Task.WhenAll(images.Zip(["amd64", "arm64"], async (image, architecture) => (JsonNode)new JsonObject
         {
             ["mediaType"] = ImageType,
-            ["size"] = (await GetAsync(repository, $"manifests/{image.Split('@')[1]}"))!.Length,
+            ["size"] = (await GetAsync(repository, $"manifests/{image.Split('@')[1]}")).Length,
             ["digest"] = image.Split('@')[1],
             ["platform"] = new JsonObject { ["os"] = "linux", ["architecture"] = architecture },
         }));
@@ -51,58 +50,34 @@ internal sealed class PlainRegistry(string host, CancellationToken cancel) : IDi
         string repository = Repository(from);
         if (form is Form.Sig or Form.SigWithTimestamp)
         {
-            await PutManifestAsync(repository, SigTag(to), JsonNode.Parse((await GetAsync(repository, $"manifests/{SigTag(from)}"))!)!.AsObject());
+            await PutManifestAsync(repository, SigTag(to), await GetJsonAsync(repository, $"manifests/{SigTag(from)}"));
             return;
         }
 
-        foreach (JsonNode? referrer in JsonNode.Parse((await GetAsync(repository, $"referrers/{from.Split('@')[1]}"))!)!["manifests"]!.AsArray())
+        foreach (JsonNode? referrer in (await GetJsonAsync(repository, $"referrers/{from.Split('@')[1]}"))["manifests"]!.AsArray())
         {
-            JsonObject manifest = JsonNode.Parse((await GetAsync(repository, $"manifests/{referrer!["digest"]}"))!)!.AsObject();
+            JsonObject manifest = await GetJsonAsync(repository, $"manifests/{referrer!["digest"]}");
             manifest["subject"] = new JsonObject
             {
                 ["mediaType"] = ImageType,
-                ["size"] = (await GetAsync(repository, $"manifests/{to.Split('@')[1]}"))!.Length,
+                ["size"] = (await GetAsync(repository, $"manifests/{to.Split('@')[1]}")).Length,
                 ["digest"] = to.Split('@')[1],
             };
             await PutManifestAsync(repository, null, manifest);
         }
     }
 
-    /// <summary>The layers that were signed of an image in one form, each with its annotations, wherever the registry keeps them.</summary>
-    public async Task<IReadOnlyList<(byte[] Content, IReadOnlyDictionary<string, string> Annotations)>> LayersAsync(string image, Form form)
-    {
-        string repository = Repository(image);
-        string type = form == Form.Bundle ? "application/vnd.dev.sigstore.bundle.v0.3+json" : "application/vnd.dev.cosign.simplesigning.v1+json";
-        string[] manifests = form is Form.Sig or Form.SigWithTimestamp ? [SigTag(image)] : [.. await ReferrersAsync(repository, image.Split('@')[1])];
-        var layers = new List<(byte[], IReadOnlyDictionary<string, string>)>();
-        foreach (string reference in manifests)
-        {
-            byte[] manifest = await GetAsync(repository, $"manifests/{reference}") ?? throw new AssertFailedException($"no {reference} in {repository}");
-            foreach (JsonNode? layer in JsonNode.Parse(manifest)!["layers"]!.AsArray().Where(layer => (string?)layer!["mediaType"] == type))
-            {
-                var annotations = layer!["annotations"]?.AsObject().ToDictionary(annotation => annotation.Key, annotation => (string)annotation.Value!) ?? [];
-                layers.Add(((await GetAsync(repository, $"blobs/{layer["digest"]}"))!, annotations));
-            }
-        }
-
-        return layers;
-    }
-
     public void Dispose() => http.Dispose();
 
-    private async Task<IEnumerable<string>> ReferrersAsync(string repository, string digest)
-    {
-        byte[]? index = await GetAsync(repository, $"referrers/{digest}") ?? await GetAsync(repository, $"manifests/{digest.Replace(':', '-')}");
-        return index is null ? [] : JsonNode.Parse(index)!["manifests"]!.AsArray().Select(entry => (string)entry!["digest"]!);
-    }
+    private async Task<JsonObject> GetJsonAsync(string repository, string path) => JsonNode.Parse(await GetAsync(repository, path))!.AsObject();
 
-    private async Task<byte[]?> GetAsync(string repository, string path)
+    private async Task<byte[]> GetAsync(string repository, string path)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{host}/v2/{repository}/{path}");
         request.Headers.Accept.ParseAdd(ImageType);
         request.Headers.Accept.ParseAdd(IndexType);
         using HttpResponseMessage response = await http.SendAsync(request, cancel);
-        return response.StatusCode == HttpStatusCode.NotFound ? null : await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(cancel);
+        return await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(cancel);
     }
 
     private async Task<string> PutManifestAsync(string repository, string? tag, JsonObject manifest)

@@ -6,7 +6,6 @@ using Keyless.Sigstore;
 using Keyless.Testing;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
-using Task = System.Threading.Tasks.Task;
 
 namespace Keyless.Interop.Tests;
 
@@ -119,47 +118,14 @@ internal sealed class World : IAsyncDisposable
             item.SetMetadata(name, value);
         }
 
-        return new KeylessVerifyContainer
-        {
-            BuildEngine = new RecordingEngine(),
-            EnvironmentVariable = _ => null,
-            ProjectName = "Deploy",
-            ProjectDirectory = Folder.Path,
-            ContainerImagesToVerify = [item],
-            SigstoreTrustedRoot = "trusted_root.json",
-        };
+        return Verify(item);
     }
 
+    /// <summary>The same for whoever holds a key.</summary>
+    public KeylessVerifyContainer VerifyKey(string image, string publicKey) => Verify(new TaskItem(image, new Dictionary<string, string> { ["PublicKey"] = publicKey }));
+
+    /// <summary>Our library, which files have no task for.</summary>
     public Verifier Verifier => new(TrustedRoot.Parse(Encoding.UTF8.GetBytes(Sandbox.TrustedRoot)));
-
-    /// <summary>An image signature by <see cref="Signer"/>, with one thing changed or added.</summary>
-    public Policy Policy(string? identity = null, params (string Name, string Value)[] annotations) => new(
-        TextMatch.Exactly(identity ?? Signer), TextMatch.Exactly(Sandbox.Issuer.Url), null, SimpleSignature.PredicateType, annotations.ToDictionary());
-
-    /// <summary>What our verifier says of each signature that is kept in one form: the reason of its refusal, or nothing.</summary>
-    public async Task<IReadOnlyList<string>> VerdictsAsync(string image, Form form, Policy policy)
-    {
-        ArtifactDigest digest = ArtifactDigest.Sha256(image.Split("@sha256:")[1]);
-        return [.. (await Registry.LayersAsync(image, form)).Select(layer =>
-        {
-            try
-            {
-                (form == Form.Bundle
-                    ? Verifier.ProveImage(layer.Content, digest, policy.Key, policy.Proofs)
-                    : Verifier.ProveImage(SimpleSignature.Parse(layer.Content, layer.Annotations), digest, policy.Key, policy.Proofs)).Require(policy);
-                return "";
-            }
-            catch (VerificationException refusal)
-            {
-                return refusal.Reason;
-            }
-        })];
-    }
-
-    public async Task AcceptsAsync(string image, Form form, Policy policy) => Assert.Contains("", await VerdictsAsync(image, form, policy));
-
-    public async Task RefusesAsync(string image, Form form, Policy policy, string reason) =>
-        Assert.AreEqual(reason, string.Join(' ', (await VerdictsAsync(image, form, policy)).Distinct()));
 
     /// <returns>What the program printed; it must have ended well.</returns>
     public async Task<string> RunAsync(string program, params string[] arguments)
@@ -192,6 +158,16 @@ internal sealed class World : IAsyncDisposable
 
         Folder.Dispose();
     }
+
+    private KeylessVerifyContainer Verify(TaskItem item) => new()
+    {
+        BuildEngine = new RecordingEngine(),
+        EnvironmentVariable = _ => null,
+        ProjectName = "Deploy",
+        ProjectDirectory = Folder.Path,
+        ContainerImagesToVerify = [item],
+        SigstoreTrustedRoot = "trusted_root.json",
+    };
 
     private static string Repository(string image) => image[..image.IndexOf('@', StringComparison.Ordinal)];
 }

@@ -419,6 +419,20 @@ public sealed class RegistryTests
     }
 
     [TestMethod]
+    public async Task Pushes_an_empty_config_once_for_all_that_is_attached_side_by_side()
+    {
+        await using World world = await World.StartAsync(referrersApi: true, Cancel);
+        Descriptor image = world.Image();
+        using Registry registry = world.Client();
+
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(i => AttachAsync(registry, image, $"n{i}", false)));
+
+        Assert.HasCount(4, world.Content.Referrers("app", image.Digest.ToString()));
+        // Four layers, and the config.
+        Assert.HasCount(5, world.Traffic.Snapshot().Where(exchange => exchange.Method == "POST").ToArray());
+    }
+
+    [TestMethod]
     public void Writes_the_manifest_of_a_referrer_byte_for_byte()
     {
         var subject = new Descriptor(MediaTypes.DockerManifest, Digest.Parse("sha256:" + new string('a', 64)), 423) { Annotations = new Dictionary<string, string> { ["not"] = "copied" } };

@@ -27,6 +27,14 @@ public static class Tools
         return Directory.Exists(modules) ? modules : throw Missing("@sigstore/verify", Installs);
     }
 
+    /// <summary>A file that eng/get-tools.sh brings along.</summary>
+    /// <returns>Its path. Without it the test is skipped, and says how to get it.</returns>
+    public static string RequireFile(params string[] path)
+    {
+        string file = Path.Combine([Folder, .. path]);
+        return File.Exists(file) ? file : throw Missing(path[^1], Installs);
+    }
+
     private static string? Find(string name)
     {
         string[] names = OperatingSystem.IsWindows() ? [$"{name}.exe", $"{name}.cmd"] : [name];
