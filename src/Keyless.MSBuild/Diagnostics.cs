@@ -29,8 +29,11 @@ internal static class Diagnostics
     public static readonly DiagnosticKind ServiceUnreachable = new(2001, "A Sigstore service cannot be reached.", "check its address and the network, then build again");
     public static readonly DiagnosticKind ServiceRefused = new(2002, "A Sigstore service refused.");
     public static readonly DiagnosticKind ServiceNonsense = new(2003, "A Sigstore service answered something unknown.", "check that the address is the service's own and that no proxy answers for it");
-    public static readonly DiagnosticKind NoTrustRoot = new(2101, "A trusted root or a signing config is missing.", "give SigstoreInstance the path of a ClientTrustConfig, or set SigstoreTrustedRoot and, for signing, SigstoreSigningConfig");
+    public static readonly DiagnosticKind NoTrustRoot = new(2101, "A trusted root or a signing config is missing.", "set SigstoreSigningConfig, or give SigstoreInstance a ClientTrustConfig that has one");
     public static readonly DiagnosticKind MalformedTrustRoot = new(2102, "The trusted root or the signing config cannot be read.");
+    public static readonly DiagnosticKind UntrustedTuf = new(2103, "A TUF repository says something that cannot be trusted.");
+    public static readonly DiagnosticKind StaleTuf = new(2104, "The trust root cannot be updated, and what is at hand is not good enough.");
+    public static readonly DiagnosticKind OldTrustRoot = new(2105, "The trust root in use is not the newest.");
 
     public static readonly DiagnosticKind RegistryUnreachable = new(3001, "The registry cannot be reached.", "check its name and the network, then build again");
     public static readonly DiagnosticKind RegistryDenied = new(3002, "The registry denied access.", "log in with docker login, or set DOTNET_CONTAINER_REGISTRY_UNAME and DOTNET_CONTAINER_REGISTRY_PWORD");
@@ -62,7 +65,7 @@ internal static class Diagnostics
     public static IReadOnlyList<DiagnosticKind> All { get; } =
     [
         NoIdentityToken, MalformedIdentityToken, ExpiredIdentityToken, ForeignAudience, TokenEndpointFailed, NoConsent,
-        ServiceUnreachable, ServiceRefused, ServiceNonsense, NoTrustRoot, MalformedTrustRoot,
+        ServiceUnreachable, ServiceRefused, ServiceNonsense, NoTrustRoot, MalformedTrustRoot, UntrustedTuf, StaleTuf, OldTrustRoot,
         RegistryUnreachable, RegistryDenied, ImageNotFound, RegistryRefused, RegistryNonsense,
         Unsigned, Refused, OwnSignatureRefused, UnusedTrust, TooMuch,
         UnknownValue, UnknownMetadata, NotYet, OldMSBuild, NothingToSign, MalformedReference, NoRegistry, NoIdentityInPolicy,
@@ -110,6 +113,8 @@ internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text)
             ServiceFailure.Refused => Diagnostics.ServiceRefused,
             _ => Diagnostics.ServiceNonsense,
         }, e.Message),
+        TufException { Failure: TufFailure.Stale } stale => new(Diagnostics.StaleTuf, stale.Message),
+        TufException tuf => new(Diagnostics.UntrustedTuf, tuf.Message),
         RegistryException registry => new(registry.Failure switch
         {
             RegistryFailure.Unreachable => Diagnostics.RegistryUnreachable,

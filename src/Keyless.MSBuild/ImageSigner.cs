@@ -9,7 +9,7 @@ namespace Keyless.MSBuild;
 internal sealed record ImageToSign(ImageReference Reference, Digest Digest, IReadOnlyList<string> Tags, string? Platform = null, bool WithChildren = false);
 
 /// <summary>A manifest that is signed, and whose signature is in its registry.</summary>
-internal sealed record SignedImage(ImageToSign Image, string MediaType, string BundlePath, string SignatureReference, VerifiedBundle Bundle)
+internal sealed record SignedImage(ImageToSign Image, string MediaType, string BundlePath, string SignatureReference, VerifiedSignature Bundle)
 {
     public string Reference => Image.Reference.Pinned(Image.Digest);
 }

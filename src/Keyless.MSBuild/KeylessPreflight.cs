@@ -4,7 +4,8 @@ using Microsoft.Build.Framework;
 namespace Keyless.MSBuild;
 
 /// <summary>
-/// Says before anything is pushed whether signing can work, from what this machine knows: values, files, environment. No request is made.
+/// Says before anything is pushed whether signing can work, from what this machine knows: values, files, environment. No service is
+/// asked; trusted root and signing config are fetched where they are not given.
 /// </summary>
 [MSBuildMultiThreadableTask]
 public sealed class KeylessPreflight : SigningTask
@@ -23,19 +24,19 @@ public sealed class KeylessPreflight : SigningTask
     [Output]
     public bool Sign { get; set; }
 
-    private protected override Task RunAsync(CancellationToken cancel)
+    private protected override async Task RunAsync(CancellationToken cancel)
     {
         string asked = Setting.OneOf(nameof(SignContainer), SignContainer, "false", "true", "auto");
         if (!PublishesContainer)
         {
-            return Task.CompletedTask;
+            return;
         }
         // These mean something without a signature, too.
         Setting.NotYetTrue(nameof(VerifyContainerBaseImage), VerifyContainerBaseImage);
         RefuseAttestations();
         if (asked == "false")
         {
-            return Task.CompletedTask;
+            return;
         }
 
         SigningSettings settings = ReadSettings();
@@ -43,10 +44,10 @@ public sealed class KeylessPreflight : SigningTask
         if (occasion.WhyNot is { } whyNot)
         {
             Say(MessageImportance.High, $"Keyless.MSBuild: SignContainer is auto, and the image is not signed: {whyNot}");
-            return Task.CompletedTask;
+            return;
         }
 
-        SigstoreInstance instance = settings.Files.ForSigning();
+        SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel);
         occasion.MustBeUsable(Time.GetUtcNow(), instance.TrustedRoot, settings.AcceptPublicLog);
         CheckServices(instance, settings.AllowHttp);
         if (ContainerArchiveOutputPath.Length > 0)
@@ -61,7 +62,6 @@ public sealed class KeylessPreflight : SigningTask
 
         ReadRepository();
         Sign = true;
-        return Task.CompletedTask;
     }
 
     private void CheckServices(SigstoreInstance instance, bool allowHttp)

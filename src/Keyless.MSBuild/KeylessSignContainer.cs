@@ -58,7 +58,7 @@ public sealed class KeylessSignContainer : SigningTask
             throw new ConfigurationException(Diagnostics.NothingToSign,
                 "there is nothing to sign: this build pushed no image and there is no ContainerToSign; use dotnet publish -t:PublishContainer -p:SignContainer=true");
         }
-        SigstoreInstance instance = settings.Files.ForSigning();
+        SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel);
         var kept = new BundleDirectory(PathOf(nameof(ContainerSigningBundleDirectory), ContainerSigningBundleDirectory.Length > 0 ? ContainerSigningBundleDirectory : "obj/keyless"));
 
         if (PublicRecord.IsKeptFor(instance.TrustedRoot))
@@ -162,7 +162,7 @@ public sealed class KeylessSignContainer : SigningTask
     private void Report(SignedImage image)
     {
         Say(MessageImportance.High, string.Create(CultureInfo.InvariantCulture,
-            $"{ProjectName} -> {image.Reference} (signed by {image.Bundle.Signer.Subject}, log index {image.Bundle.LogIndex})"));
+            $"{ProjectName} -> {image.Reference} (signed by {image.Bundle.SignedBy}, log index {image.Bundle.LogIndex})"));
         foreach (string check in image.Bundle.Checks)
         {
             Say(MessageImportance.Low, $"  {check}");
@@ -179,8 +179,8 @@ public sealed class KeylessSignContainer : SigningTask
         ("Format", "bundle"),
         ("BundlePath", image.BundlePath),
         ("SignatureReference", image.SignatureReference),
-        ("LogIndex", image.Bundle.LogIndex.ToString(CultureInfo.InvariantCulture)),
-        ("CertificateIdentity", image.Bundle.Signer.Subject),
-        ("CertificateOidcIssuer", image.Bundle.Signer.Issuer),
+        ("LogIndex", image.Bundle.LogIndex?.ToString(CultureInfo.InvariantCulture) ?? ""),
+        ("CertificateIdentity", image.Bundle.SignedBy),
+        ("CertificateOidcIssuer", image.Bundle.Signer!.Issuer),
         ("SignedAt", VerificationReport.Format(image.Bundle.SignedAt)));
 }

@@ -10,12 +10,12 @@ namespace Keyless.MSBuild;
 
 /// <summary>Verifies images against the policies that the project gives for them, and says of each refused one why.</summary>
 [MSBuildMultiThreadableTask]
-public sealed class KeylessVerifyContainer : KeylessTask
+public sealed class KeylessVerifyContainer : SigstoreTask
 {
     /// <summary>More at once only queue up at the registry.</summary>
     private const int AtOnce = 8;
 
-    /// <summary>More refusals than this hide the build around them; strangers choose how many there are.</summary>
+    /// <summary>More refusals than this hide the build around them, so the others are messages of less importance; strangers choose how many there are.</summary>
     private const int ShownRefusals = 10;
 
     public string ProjectName { get; set; } = "";
@@ -28,40 +28,37 @@ public sealed class KeylessVerifyContainer : KeylessTask
     /// <list type="table">
     /// <item><term>CertificateIdentity[Regexp], CertificateOidcIssuer[Regexp]</term><description>who has to have signed, and who vouches for that</description></item>
     /// <item><term>GitHubRepository and the other GitHub names</term><description>the short form for workflows</description></item>
+    /// <item><term>PublicKey</term><description>the path of a PEM file instead, for managed keys</description></item>
     /// <item><term>Annotations, PredicateType</term><description>what has to be signed</description></item>
+    /// <item><term>Proofs</term><description>what witnessed it: <c>log</c>, or <c>timestamp</c> for instances without logs</description></item>
+    /// <item><term>MinSignatures, MaxAge</term><description>how many different signers; how long ago at most, a TimeSpan</description></item>
+    /// <item><term>Recursive</term><description><c>true</c>: of an index, every manifest in it as well</description></item>
     /// <item><term>Mode</term><description><c>enforce</c> or <c>warn</c></description></item>
     /// <item><term>Policy</term><description>the name of a <c>ContainerTrustPolicy</c>, instead of all of these</description></item>
     /// </list>
     /// </summary>
     public ITaskItem[] ContainerImagesToVerify { get; set; } = [];
 
-    /// <summary>Policies by name; of several with one name any suffices. The metadata is that of <see cref="ContainerImagesToVerify"/>.</summary>
+    /// <summary>Policies by name; of several with one name any suffices. The metadata is that of <see cref="ContainerImagesToVerify"/>, but for Recursive.</summary>
     public ITaskItem[] ContainerTrustPolicies { get; set; } = [];
 
     public ITaskItem[] ContainerManifestFiles { get; set; } = [];
 
     public string ContainerVerificationReport { get; set; } = "";
 
+    /// <summary>Where the list of all refused signatures is kept, in <c>keyless/refused-images.txt</c>.</summary>
+    public string IntermediateOutputPath { get; set; } = "";
+
     public string ContainerPinnedImagesFile { get; set; } = "";
 
     public string ContainerVerificationCache { get; set; } = "";
-
-    public string SigstoreInstance { get; set; } = "";
-
-    public string SigstoreTrustedRoot { get; set; } = "";
-
-    public string SigstoreTufUrl { get; set; } = "";
-
-    public string SigstoreTufRoot { get; set; } = "";
-
-    public string SigstoreOffline { get; set; } = "";
 
     /// <summary>
     /// One item for each image whose policy is satisfied: the identity is <c>registry/repository@digest</c>.
     /// <list type="table">
     /// <item><term>Reference, Digest, Policy</term><description>as asked; what that was; the policy's name, if it has one</description></item>
     /// <item><term>CertificateIdentity, CertificateOidcIssuer, SignedAt, LogIndex</term><description>of the signature that was accepted</description></item>
-    /// <item><term>Format, PredicateType</term><description><c>bundle</c>; what was signed</description></item>
+    /// <item><term>Format, PredicateType</term><description><c>bundle</c>, <c>legacy</c> or <c>oci11</c>; what was signed</description></item>
     /// </list>
     /// </summary>
     [Output]
@@ -70,20 +67,22 @@ public sealed class KeylessVerifyContainer : KeylessTask
     private protected override async Task RunAsync(CancellationToken cancel)
     {
         string report = CheckProperties();
-        (ImageReference Image, TrustPolicy Policy)[] images = ReadImages();
-        TrustedRoot root = ReadTrustedRoot();
+        var policies = new TrustPolicies(ContainerTrustPolicies, Time.GetUtcNow(), PathOf, Warn);
+        ImageToVerify[] images = ReadImages(policies);
+        IReadOnlyList<TrustedRoot> roots = await GetTrustedRootsAsync(cancel);
+        policies.RequireFitting(roots);
 
         using HttpClient client = CreateRegistryClient();
         using var registries = new Registries(client, new RegistryCredentials(EnvironmentVariable, RegistryAccess.Pull), new RegistrySettings(Time, Note));
-        var verifier = new ImageVerifier(new Verifier(root), registries, Time);
+        var verifier = new ImageVerifier(new Verifier(roots), registries, Time);
 
-        var verdicts = new ImageVerdict?[images.Length];
+        var verdicts = new IReadOnlyList<ImageVerdict>?[images.Length];
         var failures = new ConcurrentDictionary<int, Exception>();
         await Parallel.ForAsync(0, images.Length, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (i, each) =>
         {
             try
             {
-                verdicts[i] = await verifier.VerifyAsync(images[i].Image, images[i].Policy, each);
+                verdicts[i] = await verifier.VerifyAsync(images[i], each);
             }
             catch (Exception e) when (Diagnostic.From(e) is not null)
             {
@@ -91,28 +90,26 @@ public sealed class KeylessVerifyContainer : KeylessTask
             }
         });
 
-        ImageVerdict[] reached = [.. verdicts.OfType<ImageVerdict>()];
-        foreach (ImageVerdict verdict in reached)
+        IReadOnlyList<ImageVerdict>[] reached = [.. verdicts.OfType<IReadOnlyList<ImageVerdict>>()];
+        string refused = KeepRefused([.. reached.SelectMany(image => image).Where(verdict => verdict.Quorum is null)]);
+        foreach (IReadOnlyList<ImageVerdict> image in reached)
         {
-            Say(verdict);
+            Say(image, refused);
         }
 
-        SayFailures(failures.OrderBy(failure => failure.Key).Select(failure => (images[failure.Key].Image, failure.Value)));
+        SayFailures(failures.OrderBy(failure => failure.Key).Select(failure => (images[failure.Key].Reference, failure.Value)));
         if (report.Length > 0)
         {
-            WholeFile.Write(nameof(ContainerVerificationReport), report, VerificationReport.Write(reached));
+            WholeFile.Write(nameof(ContainerVerificationReport), report, VerificationReport.Write(reached.SelectMany(image => image)));
         }
 
-        VerifiedContainerImages = [.. reached.Where(verdict => verdict.Accepted is not null).Select(ToItem)];
+        VerifiedContainerImages = [.. reached.Where(image => image.All(verdict => verdict.Quorum is not null)).Select(image => ToItem(image[0], image[0].Quorum!))];
     }
 
     /// <returns>The absolute path of the report; empty if none is asked for.</returns>
     private string CheckProperties()
     {
         Setting.IsTrue(nameof(VerifyContainerImages), VerifyContainerImages);
-        Setting.IsTrue(nameof(SigstoreOffline), SigstoreOffline); // nothing is fetched either way
-        Setting.NotYet(nameof(SigstoreTufUrl), SigstoreTufUrl);
-        Setting.NotYet(nameof(SigstoreTufRoot), SigstoreTufRoot);
         Setting.NotYet("ContainerManifestFile", ContainerManifestFiles);
         Setting.NotYet(nameof(ContainerPinnedImagesFile), ContainerPinnedImagesFile);
         Setting.NotYetTrue(nameof(ContainerVerificationCache), ContainerVerificationCache);
@@ -129,22 +126,22 @@ public sealed class KeylessVerifyContainer : KeylessTask
         };
     }
 
-    private (ImageReference, TrustPolicy)[] ReadImages()
+    private ImageToVerify[] ReadImages(TrustPolicies policies)
     {
         if (ContainerImagesToVerify.Length == 0)
         {
             throw new ConfigurationException(Diagnostics.NothingToVerify, "there is nothing to verify: the project has no ContainerImageToVerify");
         }
 
-        var policies = new TrustPolicies(ContainerTrustPolicies, Warn);
-        policies.CheckAll();
+        policies.ReadAll();
         return
         [
             .. ContainerImagesToVerify.Select(item =>
             {
                 try
                 {
-                    return (ImageReference.Parse(item.ItemSpec), policies.For(item));
+                    return new ImageToVerify(
+                        ImageReference.Parse(item.ItemSpec), policies.For(item), Setting.IsTrue($"Recursive of ContainerImageToVerify '{item.ItemSpec}'", item.GetMetadata("Recursive")));
                 }
                 catch (FormatException e)
                 {
@@ -154,70 +151,112 @@ public sealed class KeylessVerifyContainer : KeylessTask
         ];
     }
 
-    private TrustedRoot ReadTrustedRoot()
+    private async Task<IReadOnlyList<TrustedRoot>> GetTrustedRootsAsync(CancellationToken cancel)
     {
-        var files = new SigstoreFiles(
-            SigstoreFiles.IsName(SigstoreInstance) ? SigstoreInstance : PathOf(nameof(SigstoreInstance), SigstoreInstance),
-            SigstoreTrustedRoot.Length == 0 ? "" : PathOf(nameof(SigstoreTrustedRoot), SigstoreTrustedRoot),
-            SigningConfig: "");
-        TrustedRoot root = files.ForVerifying().TrustedRoot;
-        foreach (string warning in root.Warnings)
+        SigstoreInstance instance = await GetInstanceAsync(ReadSource(), signing: false, cancel);
+        TrustedRoot[] roots = [instance.TrustedRoot, .. instance.OtherTrustedRoots];
+        foreach (string warning in roots.SelectMany(root => root.Warnings).Distinct(StringComparer.Ordinal))
         {
             Warn(new Diagnostic(Diagnostics.UnusedTrust, warning));
         }
 
-        return root;
+        return roots;
     }
 
-    private void Say(ImageVerdict verdict)
+    /// <summary>Keeps the whole list where the terminal logger cannot hide it.</summary>
+    /// <returns>The file's path as people read it; empty where there is nothing to keep, or no place.</returns>
+    private string KeepRefused(IReadOnlyList<ImageVerdict> refused)
     {
-        if (verdict.Accepted is { } accepted)
+        string path = Path.Combine(IntermediateOutputPath.Length == 0 ? "obj" : IntermediateOutputPath, "keyless", "refused-images.txt");
+        string file = PathOf(nameof(IntermediateOutputPath), path);
+        try
         {
-            Say(MessageImportance.High, $"{ProjectName} -> {verdict.Pinned} (verified: signed by {accepted.Signer.Subject} at {VerificationReport.Format(accepted.SignedAt)})");
-            Say(MessageImportance.Normal, $"  checks performed on the signature of {verdict.Image}:");
-            foreach (string check in accepted.Checks)
+            if (refused.Count > 0)
             {
-                Say(MessageImportance.Normal, $"  - {check}");
+                WholeFile.Write("the list of refused signatures", file, VerdictText.Write(refused));
+                return path;
             }
 
-            foreach (string warning in accepted.Warnings)
-            {
-                Warn(new Diagnostic(Diagnostics.Odd, $"{verdict.Image}: {warning}"));
-            }
+            // What an earlier build refused is no longer so.
+            File.Delete(file);
+        }
+        catch (ConfigurationException e)
+        {
+            // The verdict is the news.
+            Warn(new Diagnostic(e.Kind, e.Message));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // An old list that nobody points at does no harm, and where there is no folder there is none.
+        }
 
+        return "";
+    }
+
+    /// <param name="image">What was asked, and what is in it.</param>
+    /// <param name="list">The file that has all refused signatures; empty if there is none.</param>
+    private void Say(IReadOnlyList<ImageVerdict> image, string list)
+    {
+        ImageVerdict[] refused = [.. image.Where(verdict => verdict.Quorum is null)];
+        foreach (ImageVerdict verdict in image)
+        {
+            if (verdict.Quorum is { } quorum)
+            {
+                SayAccepted(verdict, quorum);
+            }
+            else
+            {
+                SaySignatures(verdict, list);
+            }
+        }
+
+        if (refused.Length == 0)
+        {
+            string within = image.Count == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", with {image.Count - 1} manifests in it");
+            Say(MessageImportance.High, $"{ProjectName} -> {image[0].Pinned} (verified: signed {string.Join(", ", image[0].Quorum!.Signatures.Select(signature => VerdictText.Accepted(signature.Signature)))}{within})");
             return;
         }
 
-        foreach (SignatureVerdict signature in verdict.Signatures.Take(ShownRefusals))
+        string others = refused.Length == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"; {refused.Length - 1} more of its manifests are refused");
+        string where = list.Length == 0 || refused.All(verdict => verdict.Signatures.Count == 0) ? "" : $"; every signature is listed in {list}";
+        string text = $"{VerdictText.Refusal(refused[0])}{others}{where}";
+        DiagnosticKind kind = refused[0].Refusal is null ? Diagnostics.Unsigned : Diagnostics.Refused;
+        if (refused[0].Policy.Warn)
         {
-            Say(MessageImportance.High, $"  {verdict.Image}: signature {signature.Reference}{By(signature.Refusal!)} refused ({signature.Refusal!.Reason}): {signature.Refusal.Message}");
+            Warn(new Diagnostic(kind, $"{text}; Mode is warn, so the build goes on, and the image does not count as verified"));
+        }
+        else
+        {
+            Error(new Diagnostic(kind, text));
+        }
+    }
+
+    private void SayAccepted(ImageVerdict verdict, Quorum quorum)
+    {
+        Say(MessageImportance.Normal, $"  checks performed on the signature of {VerdictText.Name(verdict)}:");
+        foreach (string check in quorum.Checks)
+        {
+            Say(MessageImportance.Normal, $"  - {check}");
+        }
+
+        foreach (string warning in quorum.Signatures.SelectMany(signature => signature.Signature.Warnings).Distinct())
+        {
+            Warn(new Diagnostic(Diagnostics.Odd, $"{verdict.Image}: {warning}"));
+        }
+    }
+
+    private void SaySignatures(ImageVerdict verdict, string list)
+    {
+        foreach ((int i, SignatureVerdict signature) in verdict.Signatures.Index())
+        {
+            Say(i < ShownRefusals ? MessageImportance.High : MessageImportance.Normal, $"  {VerdictText.Name(verdict)}: {VerdictText.Line(signature)}");
         }
 
         if (verdict.Signatures.Count > ShownRefusals)
         {
-            Say(MessageImportance.High, string.Create(CultureInfo.InvariantCulture, $"  {verdict.Image}: and {verdict.Signatures.Count - ShownRefusals} more, all in the report (ContainerVerificationReport)"));
-        }
-
-        Diagnostic refusal = verdict.Nearest?.Refusal is { } nearest
-            ? new Diagnostic(Diagnostics.Refused, $"{Name(verdict)}: {Count(verdict.Signatures.Count)}{By(nearest)} is refused ({nearest.Reason}): {nearest.Message}")
-            : new Diagnostic(Diagnostics.Unsigned, $"{Name(verdict)} is not signed: the registry has no Sigstore bundle attached to it");
-        if (verdict.Policy.Warn)
-        {
-            Warn(refusal with { Text = $"{refusal.Text}; Mode is warn, so the build goes on, and the image does not count as verified" });
-        }
-        else
-        {
-            Error(refusal);
+            Say(MessageImportance.High, string.Create(CultureInfo.InvariantCulture, $"  {VerdictText.Name(verdict)}: and {verdict.Signatures.Count - ShownRefusals} more{(list.Length == 0 ? "" : $", all in {list}")}"));
         }
     }
-
-    private static string Name(ImageVerdict verdict) =>
-        verdict.Image.Digest is null ? $"{verdict.Image} ({verdict.Digest})" : verdict.Image.Text;
-
-    private static string Count(int signatures) =>
-        signatures == 1 ? "no signature satisfies the policy; the only one found" : string.Create(CultureInfo.InvariantCulture, $"none of {signatures} signatures satisfies the policy; the nearest");
-
-    private static string By(VerificationException refusal) => refusal.Signer is { } signer ? $" by {signer.Subject}" : "";
 
     /// <summary>A registry that is down is one error, however many images were expected from it.</summary>
     private void SayFailures(IEnumerable<(ImageReference Image, Exception Failure)> failures)
@@ -236,18 +275,19 @@ public sealed class KeylessVerifyContainer : KeylessTask
 
     private void Note(string note) => Say(MessageImportance.Normal, $"Keyless.MSBuild: {note}");
 
-    private static TaskItem ToItem(ImageVerdict verdict)
+    /// <summary>Of several signers the first stands for all: the report has the others.</summary>
+    private static TaskItem ToItem(ImageVerdict verdict, Quorum quorum)
     {
-        VerifiedBundle accepted = verdict.Accepted!;
+        (string format, VerifiedSignature accepted) = quorum.Signatures[0];
         return Item.Of(verdict.Pinned,
             ("Reference", verdict.Image.Text),
             ("Digest", verdict.Digest.ToString()),
-            ("CertificateIdentity", accepted.Signer.Subject),
-            ("CertificateOidcIssuer", accepted.Signer.Issuer),
+            ("CertificateIdentity", accepted.Signer?.Subject ?? ""),
+            ("CertificateOidcIssuer", accepted.Signer?.Issuer ?? ""),
             ("SignedAt", VerificationReport.Format(accepted.SignedAt)),
-            ("LogIndex", accepted.LogIndex.ToString(CultureInfo.InvariantCulture)),
-            ("Format", "bundle"),
-            ("PredicateType", accepted.Statement.PredicateType),
+            ("LogIndex", accepted.LogIndex?.ToString(CultureInfo.InvariantCulture) ?? ""),
+            ("Format", format),
+            ("PredicateType", accepted.PredicateType ?? ""),
             ("Policy", verdict.Policy.Name ?? ""));
     }
 }

@@ -4,7 +4,7 @@ using Microsoft.Build.Framework;
 namespace Keyless.MSBuild;
 
 /// <summary>The properties that say how and as whom to sign, with what each may be. Each is the public property of the same name.</summary>
-public abstract class SigningTask : KeylessTask
+public abstract class SigningTask : SigstoreTask
 {
     private protected SigningTask() { }
 
@@ -39,23 +39,11 @@ public abstract class SigningTask : KeylessTask
 
     public ITaskItem[] ContainerAttestations { get; set; } = [];
 
-    public string SigstoreInstance { get; set; } = "";
-
-    public string SigstoreTrustedRoot { get; set; } = "";
-
     public string SigstoreSigningConfig { get; set; } = "";
-
-    public string SigstoreTufUrl { get; set; } = "";
-
-    public string SigstoreTufRoot { get; set; } = "";
-
-    public string SigstoreOffline { get; set; } = "";
 
     public string SigstoreOidcProvider { get; set; } = "";
 
     public string SigstoreIdentityTokenFile { get; set; } = "";
-
-    public string SigstoreAllowHttp { get; set; } = "";
 
     /// <summary>Everything above, checked.</summary>
     /// <exception cref="ConfigurationException">A value it cannot have, or one that is not built yet.</exception>
@@ -72,16 +60,13 @@ public abstract class SigningTask : KeylessTask
         Setting.NotYetTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput);
         Setting.NotYetTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
         RefuseAttestations();
-        Setting.NotYet(nameof(SigstoreTufUrl), SigstoreTufUrl);
-        Setting.NotYet(nameof(SigstoreTufRoot), SigstoreTufRoot);
         Setting.NotYet(nameof(SigstoreIdentityTokenFile), SigstoreIdentityTokenFile);
-        Setting.IsTrue(nameof(SigstoreOffline), SigstoreOffline); // nothing is fetched either way
         Setting.Duration(nameof(ContainerSigningRetryBudget), ContainerSigningRetryBudget, TimeSpan.FromMinutes(5));
 
         return new SigningSettings(
-            ReadFiles(),
+            ReadSource(SigstoreSigningConfig),
             ReadProvider(),
-            Setting.IsTrue(nameof(SigstoreAllowHttp), SigstoreAllowHttp),
+            AllowHttp,
             Recursive: ContainerSigningRecursive.Length == 0 || Setting.IsTrue(nameof(ContainerSigningRecursive), ContainerSigningRecursive),
             Setting.IsTrue(nameof(ContainerSigningAcceptPublicLog), ContainerSigningAcceptPublicLog),
             ReadAnnotations());
@@ -129,11 +114,6 @@ public abstract class SigningTask : KeylessTask
             : throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(SigstoreOidcProvider)} is '{provider}', which is not built yet; auto, github-actions and environment are");
     }
 
-    private SigstoreFiles ReadFiles() => new(
-        SigstoreFiles.IsName(SigstoreInstance) ? SigstoreInstance : PathOf(nameof(SigstoreInstance), SigstoreInstance),
-        SigstoreTrustedRoot.Length == 0 ? "" : PathOf(nameof(SigstoreTrustedRoot), SigstoreTrustedRoot),
-        SigstoreSigningConfig.Length == 0 ? "" : PathOf(nameof(SigstoreSigningConfig), SigstoreSigningConfig));
-
     private SortedDictionary<string, string> ReadAnnotations()
     {
         var annotations = new SortedDictionary<string, string>(StringComparer.Ordinal);
@@ -152,4 +132,4 @@ public abstract class SigningTask : KeylessTask
 /// <summary>How and as whom to sign.</summary>
 /// <param name="AcceptPublicLog">Whether the user consents that an identity becomes public.</param>
 internal sealed record SigningSettings(
-    SigstoreFiles Files, string OidcProvider, bool AllowHttp, bool Recursive, bool AcceptPublicLog, IReadOnlyDictionary<string, string> Annotations);
+    SigstoreSource Source, string OidcProvider, bool AllowHttp, bool Recursive, bool AcceptPublicLog, IReadOnlyDictionary<string, string> Annotations);

@@ -2,62 +2,22 @@ using Keyless.Sigstore;
 
 namespace Keyless.MSBuild;
 
-/// <summary>Which Sigstore instance a build uses, from the files its properties name. Nothing is fetched.</summary>
-/// <param name="Instance"><c>SigstoreInstance</c>: a name, or the absolute path of a ClientTrustConfig.</param>
-/// <param name="TrustedRoot"><c>SigstoreTrustedRoot</c>: an absolute path, or empty.</param>
-/// <param name="SigningConfig"><c>SigstoreSigningConfig</c>: an absolute path, or empty.</param>
-internal sealed record SigstoreFiles(string Instance, string TrustedRoot, string SigningConfig)
+/// <summary>Reads the documents that properties name as files.</summary>
+internal static class SigstoreFiles
 {
     /// <summary>Trust roots of all instances together are some tens of KiB; this is a wrong file.</summary>
     private const int LargestFile = 8 * 1024 * 1024;
 
-    public static bool IsName(string instance) => instance is "" or "public-good" or "staging";
+    /// <summary>One, or several as JSON Lines.</summary>
+    public static IReadOnlyList<TrustedRoot> ReadTrustedRoots(string path) => Read("SigstoreTrustedRoot", path, TrustedRoot.ParseLines);
 
-    /// <summary>For verifying the trusted root suffices. What is given as a file of its own replaces what the instance says.</summary>
-    public SigstoreInstance ForVerifying()
-    {
-        if (TrustedRoot.Length > 0)
-        {
-            return new SigstoreInstance { TrustedRoot = ReadTrustedRoot() };
-        }
+    public static SigningConfig ReadSigningConfig(string path) => Read("SigstoreSigningConfig", path, SigningConfig.Parse);
 
-        return ReadInstance("SigstoreTrustedRoot is empty");
-    }
+    public static SigstoreInstance ReadClientTrustConfig(string path) =>
+        Read("SigstoreInstance", path, SigstoreInstance.FromClientTrustConfig, "; expected public-good, staging or the path of a ClientTrustConfig");
 
-    public SigstoreInstance ForSigning()
-    {
-        if (TrustedRoot.Length > 0 && SigningConfig.Length > 0)
-        {
-            return new SigstoreInstance { TrustedRoot = ReadTrustedRoot(), SigningConfig = ReadSigningConfig() };
-        }
-
-        SigstoreInstance instance = ReadInstance((TrustedRoot.Length, SigningConfig.Length) switch
-        {
-            ( > 0, _) => "SigstoreSigningConfig is empty",
-            (_, > 0) => "SigstoreTrustedRoot is empty",
-            _ => "SigstoreTrustedRoot and SigstoreSigningConfig are empty",
-        });
-        SigningConfig? config = SigningConfig.Length > 0 ? ReadSigningConfig() : instance.SigningConfig;
-        return new SigstoreInstance
-        {
-            TrustedRoot = TrustedRoot.Length > 0 ? ReadTrustedRoot() : instance.TrustedRoot,
-            SigningConfig = config ?? throw new ConfigurationException(Diagnostics.NoTrustRoot, $"SigstoreInstance '{Instance}' has no signing config, and SigstoreSigningConfig is empty"),
-        };
-    }
-
-    private SigstoreInstance ReadInstance(string missing)
-    {
-        if (IsName(Instance))
-        {
-            throw new ConfigurationException(Diagnostics.NoTrustRoot,
-                $"SigstoreInstance is '{(Instance.Length == 0 ? "public-good" : Instance)}', whose documents are not fetched yet, and {missing}");
-        }
-        return Read("SigstoreInstance", Instance, SigstoreInstance.FromClientTrustConfig, "; expected public-good, staging or the path of a ClientTrustConfig");
-    }
-
-    private TrustedRoot ReadTrustedRoot() => Read("SigstoreTrustedRoot", TrustedRoot, Sigstore.TrustedRoot.Parse);
-
-    private SigningConfig ReadSigningConfig() => Read("SigstoreSigningConfig", SigningConfig, Sigstore.SigningConfig.Parse);
+    /// <summary>Only read: whether trust may begin there is for the TUF client to say.</summary>
+    public static byte[] ReadTufRoot(string path) => Read("SigstoreTufRoot", path, content => content.ToArray());
 
     private static T Read<T>(string property, string path, Func<ReadOnlyMemory<byte>, T> parse, string expected = "")
     {

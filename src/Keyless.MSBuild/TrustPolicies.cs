@@ -1,109 +1,182 @@
+using System.Globalization;
+using System.Text;
 using Keyless.Sigstore;
 using Microsoft.Build.Framework;
 
 namespace Keyless.MSBuild;
 
-/// <summary>Whom one image may be signed by: any of some policies.</summary>
+/// <summary>Whom one image may be signed by: any of some items, or as many different signers as it takes.</summary>
 /// <param name="Name">Of the <c>ContainerTrustPolicy</c>; null where the image's own item says it.</param>
+/// <param name="MinSignatures">How many different signers it takes.</param>
 /// <param name="Warn">A refusal is a warning (<c>Mode="warn"</c>).</param>
-internal sealed record TrustPolicy(string? Name, IReadOnlyList<Policy> Alternatives, bool Warn);
+/// <param name="PredicateTypes">Of the statements that any of the items takes.</param>
+internal sealed record TrustPolicy(string? Name, IReadOnlyList<Policy> Items, int MinSignatures, bool Warn, IReadOnlyCollection<string> PredicateTypes);
 
 /// <summary>
 /// Reads policies from the metadata of items. One that names nobody, or names something nobody reads, is refused: it would trust more than its
 /// author meant.
 /// </summary>
+/// <param name="now">For <c>MaxAge</c>.</param>
+/// <param name="pathOf">Makes the path that something (named in the first argument) holds absolute.</param>
 /// <param name="warn">Told of what is allowed but can hardly be meant.</param>
-internal sealed class TrustPolicies(ITaskItem[] named, Action<Diagnostic> warn)
+internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<string, string, string> pathOf, Action<Diagnostic> warn)
 {
     private const string Item = "ContainerImageToVerify";
     private const string PolicyItem = "ContainerTrustPolicy";
 
-    private static readonly string[] Conditions =
+    /// <summary>No more signatures of one image are looked at.</summary>
+    private const int MostSignatures = 1000;
+
+    /// <summary>An RSA key of 8192 bits is 1.5 KiB; this is a wrong file.</summary>
+    private const int LargestKeyFile = 64 * 1024;
+
+    private static readonly string[] Identity =
     [
         "CertificateIdentity", "CertificateIdentityRegexp", "CertificateOidcIssuer", "CertificateOidcIssuerRegexp",
         "GitHubRepository", "GitHubWorkflow", "GitHubRef", "GitHubTrigger", "GitHubSha", "GitHubRepositoryId", "GitHubOwnerId", "RunnerEnvironment", "GitHubServerUrl",
-        "Proofs", "PublicKey", "Annotations", "PredicateType", "MinSignatures", "MaxAge", "Mode",
     ];
 
-    private readonly ILookup<string, ITaskItem> byName = named.ToLookup(item => item.ItemSpec, StringComparer.Ordinal);
+    private static readonly string[] Conditions = [.. Identity, "Proofs", "PublicKey", "Annotations", "PredicateType", "MinSignatures", "MaxAge", "Mode"];
+
+    private readonly Dictionary<string, TrustPolicy> policies = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ManagedKey> keys = new(StringComparer.Ordinal);
+    private string? withoutLog;
+
+    /// <summary>Reads every policy, also those no image names: a defect is found when it is written, not when it is first used.</summary>
+    public void ReadAll()
+    {
+        foreach (var items in named.GroupBy(item => item.ItemSpec, StringComparer.Ordinal))
+        {
+            foreach (ITaskItem item in items)
+            {
+                Setting.OnlyMetadata(PolicyItem, item, Conditions);
+                Setting.NoEmptyMetadata(PolicyItem, item);
+            }
+
+            policies.Add(items.Key, Read(items.Key, $"{PolicyItem} '{items.Key}'", [.. items]));
+        }
+    }
 
     /// <summary>The policy of one image.</summary>
     public TrustPolicy For(ITaskItem image)
     {
+        string owner = $"{Item} '{image.ItemSpec}'";
         Setting.OnlyMetadata(Item, image, [.. Conditions, "Policy", "Recursive"]);
         Setting.NoEmptyMetadata(Item, image);
-        if (Setting.IsTrue($"Recursive of {Item} '{image.ItemSpec}'", image.GetMetadata("Recursive")))
-        {
-            throw NotYet($"{Item} '{image.ItemSpec}'", "Recursive", "true");
-        }
-
         string name = image.GetMetadata("Policy");
         if (name.Length == 0)
         {
-            return new TrustPolicy(null, [Read($"{Item} '{image.ItemSpec}'", image)], ReadWarn($"{Item} '{image.ItemSpec}'", image));
+            return Read(null, owner, image);
         }
 
         if (Conditions.FirstOrDefault(condition => image.GetMetadata(condition).Length > 0) is { } own)
         {
-            throw new ConfigurationException(Diagnostics.Contradiction, $"{Item} '{image.ItemSpec}' has both Policy='{name}' and {own}; keep one, or put {own} into the {PolicyItem}");
+            throw new ConfigurationException(Diagnostics.Contradiction, $"{owner} has both Policy='{name}' and {own}; keep one, or put {own} into the {PolicyItem}");
         }
 
-        ITaskItem[] items = [.. byName[name]];
-        if (items.Length == 0)
-        {
-            string known = byName.Count == 0 ? $"there is no {PolicyItem} at all" : $"known are {string.Join(", ", byName.Select(policy => policy.Key))}";
-            throw new ConfigurationException(Diagnostics.UnknownPolicy, $"{Item} '{image.ItemSpec}' names the policy '{name}', which no {PolicyItem} has; {known}");
-        }
-        bool[] modes = [.. items.Select(item => ReadWarn($"{PolicyItem} '{name}'", item)).Distinct()];
-        return modes.Length == 1
-            ? new TrustPolicy(name, [.. items.Select(item => Read($"{PolicyItem} '{name}'", item))], modes[0])
-            : throw new ConfigurationException(Diagnostics.Contradiction, $"the {PolicyItem} items named '{name}' have different Mode; a refusal is either an error or a warning");
+        string known = policies.Count == 0 ? $"there is no {PolicyItem} at all" : $"known are {string.Join(", ", policies.Keys)}";
+        return policies.GetValueOrDefault(name)
+            ?? throw new ConfigurationException(Diagnostics.UnknownPolicy, $"{owner} names the policy '{name}', which no {PolicyItem} has; {known}");
     }
 
-    /// <summary>Checks every policy, also those no image names: a defect is found when it is written, not when it is first used.</summary>
-    public void CheckAll()
+    /// <summary>To do without a log is for instances that have none: elsewhere it would take what the instance's own log never saw.</summary>
+    /// <param name="roots">Those in use.</param>
+    public void RequireFitting(IReadOnlyList<TrustedRoot> roots)
     {
-        foreach (ITaskItem item in named)
+        if (withoutLog is not null && roots.All(root => root.ListsLogs))
         {
-            Setting.OnlyMetadata(PolicyItem, item, Conditions);
-            Setting.NoEmptyMetadata(PolicyItem, item);
-            ReadWarn($"{PolicyItem} '{item.ItemSpec}'", item);
-            Read($"{PolicyItem} '{item.ItemSpec}'", item);
+            throw new ConfigurationException(Diagnostics.Contradiction,
+                $"{withoutLog} has Proofs 'timestamp', and the trusted root lists a log; leave Proofs out, it is for instances that have no log");
         }
     }
 
-    private static bool ReadWarn(string owner, ITaskItem item) => Setting.OneOf($"Mode of {owner}", item.GetMetadata("Mode"), "enforce", "warn") == "warn";
-
-    private Policy Read(string owner, ITaskItem item)
+    private TrustPolicy Read(string? name, string owner, params ITaskItem[] items)
     {
-        if (Setting.OneOf($"Proofs of {owner}", item.GetMetadata("Proofs"), "log", "timestamp") == "timestamp")
+        bool[] modes = [.. items.Select(item => Setting.OneOf($"Mode of {owner}", item.GetMetadata("Mode"), "enforce", "warn") == "warn").Distinct()];
+        if (modes.Length > 1)
         {
-            throw NotYet(owner, "Proofs", "timestamp");
+            throw new ConfigurationException(Diagnostics.Contradiction, $"the items of {owner} have different Mode; a refusal is either an error or a warning");
         }
 
-        foreach (string later in new[] { "PublicKey", "MaxAge" })
+        return new TrustPolicy(
+            name,
+            [.. items.Select(item => ReadItem(owner, item))],
+            ReadMinSignatures(owner, items),
+            modes[0],
+            [.. items.Select(item => Value(item, "PredicateType") ?? ImageSigner.PredicateType).Distinct(StringComparer.Ordinal)]);
+    }
+
+    private Policy ReadItem(string owner, ITaskItem item)
+    {
+        Proofs proofs = Setting.OneOf($"Proofs of {owner}", item.GetMetadata("Proofs"), "log", "timestamp") == "timestamp" ? Proofs.Timestamp : Proofs.Log;
+        if (proofs == Proofs.Timestamp)
         {
-            if (item.GetMetadata(later) is { Length: > 0 } value)
-            {
-                throw NotYet(owner, later, value);
-            }
+            withoutLog ??= owner;
         }
-        if (item.GetMetadata("MinSignatures") is { Length: > 0 } count && count != "1")
+
+        string predicateType = Value(item, "PredicateType") ?? ImageSigner.PredicateType;
+        Dictionary<string, string> annotations = ReadAnnotations(owner, item);
+        (TimeSpan, DateTimeOffset)? maxAge = Value(item, "MaxAge") is { } age ? (Setting.Duration($"MaxAge of {owner}", age, default), now) : null;
+        if (Value(item, "PublicKey") is { } key)
         {
-            throw NotYet(owner, "MinSignatures", count);
+            return Policy.ForKey(ReadKey(owner, item, key), predicateType, annotations, proofs, maxAge);
         }
 
         TextMatch? subject = ReadMatch(owner, item, "CertificateIdentity");
         TextMatch? issuer = ReadMatch(owner, item, "CertificateOidcIssuer");
         try
         {
-            return new Policy(subject, issuer, ReadGitHub(owner, item), Value(item, "PredicateType") ?? ImageSigner.PredicateType, ReadAnnotations(owner, item));
+            return new Policy(subject, issuer, ReadGitHub(owner, item), predicateType, annotations) { Proofs = proofs, MaxAge = maxAge };
         }
         catch (ArgumentException e)
         {
             throw new ConfigurationException(Diagnostics.NoIdentityInPolicy, $"{owner} cannot be a policy: {e.Message}", e);
         }
     }
+
+    private ManagedKey ReadKey(string owner, ITaskItem item, string path)
+    {
+        if (Identity.FirstOrDefault(name => Value(item, name) is not null) is { } identity)
+        {
+            throw new ConfigurationException(Diagnostics.Contradiction, $"{owner} has both PublicKey and {identity}; what a managed key signed names nobody, so keep one");
+        }
+
+        try
+        {
+            var key = ManagedKey.FromPem(Encoding.UTF8.GetString(WholeFile.Read($"PublicKey of {owner}", pathOf($"PublicKey of {owner}", path), LargestKeyFile)));
+            // One key in two files is one: what it signed is proven once.
+            return keys.TryAdd(key.Fingerprint, key) ? key : keys[key.Fingerprint];
+        }
+        catch (FormatException e)
+        {
+            throw new ConfigurationException(Diagnostics.UnknownValue, $"{owner} has PublicKey '{path}', which cannot be used: {e.Message}", e);
+        }
+    }
+
+    private static int ReadMinSignatures(string owner, ITaskItem[] items)
+    {
+        int[] counts = [.. items.Select(item => ReadCount(owner, item)).Distinct()];
+        int count = counts[0];
+        string? wrong = counts.Length > 1 ? "its items have different MinSignatures; give each the same"
+            : count > 1 && items.Length > 1 && count > items.Length ? $"it has {items.Length} items, of which each counts once"
+            : count > 1 && items.Length == 1 && NamesOne(items[0]) is { } one ? $"{one} names one signer, who counts once; give each signer an item of that name, or use a pattern or GitHubRepository"
+            : null;
+        return wrong is null ? count : throw new ConfigurationException(Diagnostics.Contradiction, $"{owner} has MinSignatures '{counts.Max()}', and {wrong}");
+    }
+
+    private static int ReadCount(string owner, ITaskItem item) => Value(item, "MinSignatures") switch
+    {
+        null => 1,
+        var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int count) && count is >= 1 and <= MostSignatures => count,
+        var text => throw new ConfigurationException(Diagnostics.UnknownValue, $"{owner} has MinSignatures '{text}'; expected a number from 1 to {MostSignatures}"),
+    };
+
+    /// <summary>The metadata by which only one signer can satisfy the item; null if several can.</summary>
+    private static string? NamesOne(ITaskItem item) =>
+        Value(item, "PublicKey") is not null ? "PublicKey"
+        : Value(item, "CertificateIdentity") is not null ? "CertificateIdentity"
+        : Value(item, "GitHubWorkflow") is { } workflow && workflow.Contains("/.github/workflows/", StringComparison.Ordinal) ? "GitHubWorkflow"
+        : null;
 
     private TextMatch? ReadMatch(string owner, ITaskItem item, string name)
     {
@@ -190,7 +263,4 @@ internal sealed class TrustPolicies(ITaskItem[] named, Action<Diagnostic> warn)
     }
 
     private static string? Value(ITaskItem item, string name) => item.GetMetadata(name) is { Length: > 0 } value ? value : null;
-
-    private static ConfigurationException NotYet(string owner, string name, string value) =>
-        new(Diagnostics.NotYet, $"{owner} has {name} '{value}', which is not built yet");
 }

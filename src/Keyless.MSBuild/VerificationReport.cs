@@ -37,7 +37,7 @@ internal static class VerificationReport
     }
 
     /// <summary>ISO 8601 in UTC, to the second: as precise as the proofs are.</summary>
-    public static string Format(DateTimeOffset moment) => moment.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    public static string Format(DateTimeOffset? moment) => moment?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture) ?? "";
 
     private static void Write(Utf8JsonWriter json, ImageVerdict verdict)
     {
@@ -45,9 +45,9 @@ internal static class VerificationReport
         json.WriteString("reference", verdict.Image.Text);
         json.WriteString("digest", verdict.Digest.ToString());
         json.WriteString("policy", verdict.Policy.Name);
-        json.WriteString("verdict", verdict.Accepted is not null ? "accepted" : verdict.Policy.Warn ? "warned" : "refused");
+        json.WriteString("verdict", verdict.Quorum is not null ? "accepted" : verdict.Policy.Warn ? "warned" : "refused");
         json.WriteStartArray("checks");
-        foreach (string check in verdict.Accepted?.Checks ?? [])
+        foreach (string check in verdict.Quorum?.Checks ?? [])
         {
             json.WriteStringValue(check);
         }
@@ -65,24 +65,24 @@ internal static class VerificationReport
 
     private static void Write(Utf8JsonWriter json, ImageVerdict verdict, SignatureVerdict signature)
     {
-        VerifiedBundle? accepted = signature.Accepted;
+        VerifiedSignature? accepted = signature.Accepted.Count > 0 ? signature.Accepted[0].Signature : null;
         VerificationException? refusal = signature.Refusal;
         json.WriteStartObject();
         if (accepted is not null)
         {
-            WriteCritical(json, verdict, accepted);
+            WriteCritical(json, verdict, signature.Format, accepted);
         }
         else
         {
             json.WriteNull("critical");
         }
 
-        WriteOptional(json, accepted?.Signer ?? refusal?.Signer, accepted?.Statement.Annotations);
+        WriteOptional(json, accepted?.Signer ?? refusal?.Signer, accepted?.Annotations);
         json.WriteString("format", signature.Format);
         json.WriteString("signedAt", (accepted?.SignedAt ?? refusal?.SignedAt) is { } moment ? Format(moment) : null);
-        if (accepted is not null)
+        if (accepted?.LogIndex is { } index)
         {
-            json.WriteNumber("logIndex", accepted.LogIndex);
+            json.WriteNumber("logIndex", index);
         }
         else
         {
@@ -97,16 +97,17 @@ internal static class VerificationReport
         json.WriteEndObject();
     }
 
-    private static void WriteCritical(Utf8JsonWriter json, ImageVerdict verdict, VerifiedBundle accepted)
+    /// <summary>As cosign shows it: a simple-signing payload is repeated, for a statement the same is made up of what was asked and what it says.</summary>
+    private static void WriteCritical(Utf8JsonWriter json, ImageVerdict verdict, string format, VerifiedSignature accepted)
     {
         json.WriteStartObject("critical");
         json.WriteStartObject("identity");
-        json.WriteString("docker-reference", verdict.Image.Text);
+        json.WriteString("docker-reference", accepted.NamedImage ?? verdict.Image.Text);
         json.WriteEndObject();
         json.WriteStartObject("image");
         json.WriteString("docker-manifest-digest", verdict.Digest.ToString());
         json.WriteEndObject();
-        json.WriteString("type", accepted.Statement.PredicateType);
+        json.WriteString("type", format == "bundle" ? accepted.PredicateType : "cosign container image signature");
         json.WriteEndObject();
     }
 

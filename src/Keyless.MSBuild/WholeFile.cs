@@ -1,8 +1,28 @@
 namespace Keyless.MSBuild;
 
-/// <summary>Writes a file so that a reader never sees half of it: under a name nobody can foresee, then renamed.</summary>
+/// <summary>Files read and written whole.</summary>
 internal static class WholeFile
 {
+    /// <param name="property">Which property or metadata named the path, for the error.</param>
+    /// <param name="path">Absolute.</param>
+    /// <param name="largest">In bytes. Read up to that, not measured before: what is no plain file has no length.</param>
+    /// <exception cref="ConfigurationException">It cannot be read, or is larger.</exception>
+    public static byte[] Read(string property, string path, int largest)
+    {
+        try
+        {
+            byte[] content = new byte[largest + 1];
+            using FileStream file = File.OpenRead(path);
+            int length = file.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
+            return length <= largest ? content[..length] : throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' is larger than {largest} bytes");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Writes a file so that a reader never sees half of it: under a name nobody can foresee, then renamed.</summary>
     /// <param name="property">Which property named the path, for the error.</param>
     /// <param name="path">Absolute. Its folder is made; a link in its place is replaced, not followed.</param>
     /// <param name="ownerOnly">Nobody else on this machine may read it.</param>

@@ -118,12 +118,12 @@ public sealed class Manifest
 
         if (json.Manifests?.Length > Limits.IndexEntries)
         {
-            throw new FormatException($"malformed manifest: {json.Manifests.Length} manifests, more than {Limits.IndexEntries}");
+            throw new TooManyException($"malformed manifest: {json.Manifests.Length} manifests, more than {Limits.IndexEntries}");
         }
 
         if (json.Layers?.Length > Limits.Layers)
         {
-            throw new FormatException($"malformed manifest: {json.Layers.Length} layers, more than {Limits.Layers}");
+            throw new TooManyException($"malformed manifest: {json.Layers.Length} layers, more than {Limits.Layers}");
         }
 
         return new Manifest(bytes, digest, mediaType, json);
@@ -132,6 +132,9 @@ public sealed class Manifest
     private static Descriptor[] Descriptors(DescriptorJson?[]? json) =>
         [.. (json ?? []).Select(d => d?.ToDescriptor() ?? throw new FormatException("malformed manifest: null where a descriptor belongs"))];
 }
+
+/// <summary>A list in a manifest that is longer than any honest one: a bound was reached, and what lies behind it is unknown.</summary>
+internal sealed class TooManyException(string message) : FormatException(message);
 
 /// <summary>The members of a manifest or index that are read; others are for other readers (image-spec "Extensibility": they must be ignored).</summary>
 internal sealed record ManifestJson(int SchemaVersion)

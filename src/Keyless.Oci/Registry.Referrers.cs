@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 
 namespace Keyless.Oci;
@@ -10,12 +11,13 @@ namespace Keyless.Oci;
 public sealed partial class Registry
 {
     /// <summary>
-    /// Everything that refers to a subject, unfiltered, by the referrers API; null where the registry has none (404, 400, 405, 406, or an answer
-    /// that is not exactly an OCI index). What cannot be read, or may not be, is an error and never "none". The list is the registry's claim.
+    /// Everything that refers to a subject, unfiltered, by the referrers API, page by page: whoever has found what he wanted reads no further.
+    /// No page where the registry has no such API (404, 400, 405, 406, or an answer that is not exactly an OCI index). What cannot be read, or may
+    /// not be, is an error and never "none". The list is the registry's claim.
     /// </summary>
-    public async Task<IReadOnlyList<Descriptor>?> GetReferrersAsync(Digest subject, CancellationToken cancel)
+    public async IAsyncEnumerable<IReadOnlyList<Descriptor>> ReadReferrersAsync(Digest subject, [EnumeratorCancellation] CancellationToken cancel)
     {
-        var referrers = new Dictionary<Digest, Descriptor>();
+        var listed = new HashSet<Digest>();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         string path = $"/v2/{repository}/referrers/{subject}";
         for (Uri? page = At(path); page is not null;)
@@ -31,7 +33,7 @@ public sealed partial class Registry
             bool isIndex = response.StatusCode == HttpStatusCode.OK && response.Content.Headers.NonValidated.TryGetValues("Content-Type", out HeaderStringValues type) && type.ToString() == MediaTypes.OciIndex;
             if (seen.Count == 1 && !isIndex && response.StatusCode is HttpStatusCode.OK or HttpStatusCode.NotFound or HttpStatusCode.BadRequest or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotAcceptable)
             {
-                return null;
+                yield break;
             }
 
             await RequireAsync(response, HttpStatusCode.OK, cancel);
@@ -41,15 +43,13 @@ public sealed partial class Registry
             }
 
             Manifest index = Parse(response, await connection.ReadAsync(response, Limits.ManifestBytes, cancel), null);
-            foreach (Descriptor referrer in index.Manifests)
-            {
-                referrers.TryAdd(referrer.Digest, referrer);
-            }
-
-            if (referrers.Count > Limits.Referrers)
+            Descriptor[] more = [.. index.Manifests.Where(referrer => listed.Add(referrer.Digest))];
+            if (listed.Count > Limits.Referrers)
             {
                 throw Failed(RegistryFailure.TooLarge, HttpMethod.Get, path, $"more than {Limits.Referrers} referrers");
             }
+
+            yield return more;
 
             page = NextPage(response);
             if (page is not null && seen.Contains(page.PathAndQuery))
@@ -57,7 +57,6 @@ public sealed partial class Registry
                 throw RegistryConnection.Nonsense(response.RequestMessage!, "a page of referrers that leads back to one already read");
             }
         }
-        return [.. referrers.Values];
     }
 
     /// <summary>

@@ -100,6 +100,19 @@ public sealed partial class Registry : IDisposable
         return manifest;
     }
 
+    /// <summary>The manifest a tag holds now; null if there is no such tag.</summary>
+    public async Task<Manifest?> FindManifestAsync(string tag, CancellationToken cancel)
+    {
+        try
+        {
+            return (await GetManifestAsync(RequireTag(tag), null, Limits.ManifestBytes, cancel)).Manifest;
+        }
+        catch (RegistryException e) when (e.Failure == RegistryFailure.NotFound)
+        {
+            return null;
+        }
+    }
+
     /// <summary>The content of a descriptor, wherever the registry keeps it.</summary>
     /// <param name="limit">In bytes; a larger descriptor is refused before anything is asked.</param>
     public async Task<byte[]> GetBlobAsync(Descriptor descriptor, long limit, CancellationToken cancel)
@@ -352,7 +365,8 @@ public sealed partial class Registry : IDisposable
         }
         catch (FormatException e)
         {
-            throw RegistryConnection.Nonsense(response.RequestMessage!, e.Message);
+            RegistryFailure failure = e is TooManyException ? RegistryFailure.TooLarge : RegistryFailure.Nonsense;
+            throw new RegistryException(failure, $"{RegistryException.Describe(response.RequestMessage!.Method, response.RequestMessage.RequestUri!)}: {e.Message}");
         }
     }
 

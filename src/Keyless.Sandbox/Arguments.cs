@@ -9,19 +9,19 @@ internal sealed record Arguments(bool Help, string? Folder, TimeSpan Delay, Sand
         keyless-sandbox: a whole Sigstore world on this machine, for trials and tests.
 
         It starts an OCI registry (with a minimal base image), an OIDC issuer that answers like GitHub's, Fulcio with a CT log,
-        Rekor v1 and v2 and a timestamp authority on 127.0.0.1, prints what to export, and runs until Ctrl+C. Its keys are made
-        at the start and forgotten at the end: nothing it signs means anything. Do not expose it to a network.
+        Rekor v1 and v2, a timestamp authority and a TUF repository on 127.0.0.1, prints what to export, and runs until Ctrl+C.
+        Its keys are made at the start and forgotten at the end: nothing it signs means anything. Do not expose it to a network.
 
         usage: keyless-sandbox [options]
-          --folder DIR            write trusted_root.json, signing_config.json, client_trust_config.json and environment
-                                  to DIR (default: a new temporary folder, removed at the end)
+          --folder DIR            write trusted_root.json, signing_config.json, client_trust_config.json, root.json and
+                                  environment to DIR (default: a new temporary folder, removed at the end)
           --rekor v1|v2           the transparency log that the signing config names (default: v2; both run)
           --rekor-v2-key ed25519|ecdsa-p256
                                   the kind of key of Rekor v2 (default: ed25519)
           --no-referrers          a registry without the referrers API
           --delay TIME            wait before each answer, such as 50ms or 1.5s (default: 0ms)
-          --registry-port N, --issuer-port N, --fulcio-port N, --rekor-v1-port N, --rekor-v2-port N, --timestamp-port N
-                                  fixed ports (default: free ones)
+          --registry-port N, --issuer-port N, --fulcio-port N, --rekor-v1-port N, --rekor-v2-port N, --timestamp-port N,
+          --tuf-port N            fixed ports (default: free ones)
           --help                  this text
         """;
 
@@ -57,6 +57,7 @@ internal sealed record Arguments(bool Help, string? Folder, TimeSpan Delay, Sand
                 "--rekor-v1-port" => parsed with { Options = options with { RekorV1Port = Port() } },
                 "--rekor-v2-port" => parsed with { Options = options with { RekorV2Port = Port() } },
                 "--timestamp-port" => parsed with { Options = options with { TimestampPort = Port() } },
+                "--tuf-port" => parsed with { Options = options with { TufPort = Port() } },
                 _ => throw new FormatException($"'{name}' is not an option"),
             };
         }

@@ -32,7 +32,11 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
 
     public void Map(IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/api/v2/signingCert", (Delegate)AnswerAsync);
+        routes.MapPost("/api/v2/signingCert", (Delegate)((HttpContext context) => AnswerAsync(context, Answers.ReadAsync<SigningRequest>, leaf =>
+            Answers.Json(new JsonObject { ["signedCertificateEmbeddedSct"] = new JsonObject { ["chain"] = Chain(leaf) } }))));
+        // cosign 2 speaks version 1: certificates are answered as text.
+        routes.MapPost("/api/v1/signingCert", (Delegate)((HttpContext context) => AnswerAsync(context, ReadVersion1Async, leaf => Pem(StatusCodes.Status201Created, leaf))));
+        routes.MapGet("/api/v1/rootCert", () => Pem(StatusCodes.Status200OK));
         routes.MapGet("/api/v2/trustBundle", () => Answers.Json(new JsonObject { ["chains"] = new JsonArray(Chain()) }));
         routes.MapGet("/api/v2/configuration", () => Answers.Json(new JsonObject
         {
@@ -90,14 +94,13 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
     internal static byte[] Tbs(X509Certificate2 certificate) =>
         new AsnReader(certificate.RawData, AsnEncodingRules.DER).ReadSequence().ReadEncodedValue().ToArray();
 
-    private async Task<IResult> AnswerAsync(HttpContext context)
+    private async Task<IResult> AnswerAsync(HttpContext context, Func<HttpContext, Task<SigningRequest>> read, Func<X509Certificate2, IResult> answer)
     {
         try
         {
-            SigningRequest request = await Answers.ReadAsync<SigningRequest>(context);
+            SigningRequest request = await read(context);
             JsonObject identity = claims(request.Credentials?.OidcIdentityToken ?? Bearer(context) ?? throw new FormatException("no identity token"));
-            X509Certificate2 leaf = Issue(ProvenKey(request, identity), identity);
-            return Answers.Json(new JsonObject { ["signedCertificateEmbeddedSct"] = new JsonObject { ["chain"] = Chain(leaf) } });
+            return answer(Issue(ProvenKey(request, identity), identity));
         }
         catch (FormatException e)
         {
@@ -107,6 +110,14 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
         {
             return Answers.GatewayError(e.Message, e.StatusCode);
         }
+    }
+
+    /// <summary>Version 1 has the PEM of the key in base64, under other names; the token is in the header.</summary>
+    private static async Task<SigningRequest> ReadVersion1Async(HttpContext context)
+    {
+        SigningRequestV1 request = await Answers.ReadAsync<SigningRequestV1>(context);
+        string? pem = request.PublicKey?.Content is { Length: > 0 } content ? Encoding.UTF8.GetString(Answers.Base64(content, "publicKey.content")) : null;
+        return new SigningRequest(null, new PublicKeyRequest(new SubmittedPublicKey(pem), request.SignedEmailAddress), request.CertificateSigningRequest);
     }
 
     /// <summary>The public key whose private half the client has shown to hold.</summary>
@@ -147,6 +158,11 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
     private static string? Bearer(HttpContext context) =>
         context.Request.Headers.Authorization.ToString() is { } header && header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header[7..].Trim() : null;
 
+    private IResult Pem(int status, params IEnumerable<X509Certificate2> leaf) => Results.Text(
+        string.Join('\n', leaf.Append(Intermediate.Certificate).Append(Root.Certificate).Select(one => one.ExportCertificatePem())),
+        "application/pem-certificate-chain",
+        statusCode: status);
+
     private JsonObject Chain(params IEnumerable<X509Certificate2> leaf) => new()
     {
         ["certificates"] = new JsonArray([.. leaf.Append(Intermediate.Certificate).Append(Root.Certificate).Select(one => (JsonNode)(one.ExportCertificatePem() + "\n"))]),
@@ -163,6 +179,8 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
     }
 
     private sealed record SigningRequest(Credentials? Credentials, PublicKeyRequest? PublicKeyRequest, string? CertificateSigningRequest);
+
+    private sealed record SigningRequestV1(SubmittedPublicKey? PublicKey, string? SignedEmailAddress, string? CertificateSigningRequest);
 
     private sealed record Credentials(string? OidcIdentityToken);
 

@@ -6,7 +6,7 @@ using System.Text.Json.Nodes;
 
 namespace Keyless.Sandbox;
 
-/// <summary>A Rekor of version 1: entries of the kinds hashedrekord 0.0.1 and dsse 0.0.1, each answered with SET, inclusion proof and checkpoint.</summary>
+/// <summary>A Rekor of version 1: entries of the kinds hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and 0.0.2, each answered with SET, inclusion proof and checkpoint.</summary>
 public sealed class RekorV1
 {
     /// <summary>The entries of earlier shards: a global index is never the index in the tree.</summary>
@@ -53,6 +53,9 @@ public sealed class RekorV1
         routes.MapPost("/api/v1/log/entries", (Delegate)PostAsync);
         routes.MapGet("/api/v1/log/entries/{id}", (string id) =>
             Find(id) is { } entry ? Answers.Json(entry) : Answers.RestError("there is no such entry in the transparency log", StatusCodes.Status404NotFound));
+        routes.MapGet("/api/v1/log/entries", (long logIndex) =>
+            Find(logIndex) is { } entry ? Answers.Json(entry) : Answers.RestError("there is no such entry in the transparency log", StatusCodes.Status404NotFound));
+        routes.MapPost("/api/v1/log/entries/retrieve", (Delegate)RetrieveAsync);
         routes.MapGet("/api/v1/log/publicKey", () => Results.Text(PemEncoding.WriteString("PUBLIC KEY", Spki) + "\n", "application/x-pem-file"));
         routes.MapGet("/api/v1/log", () => Answers.Json(State()));
     }
@@ -85,6 +88,16 @@ public sealed class RekorV1
         }
     }
 
+    /// <summary>The entry with this global index.</summary>
+    internal JsonObject? Find(long logIndex)
+    {
+        lock (gate)
+        {
+            long index = logIndex - FirstIndex;
+            return index >= 0 && index < entries.Count ? Find(Convert.ToHexStringLower(MerkleTree.LeafHash(entries[(int)index].Body))) : null;
+        }
+    }
+
     /// <summary>The signed entry timestamp: over the RFC 8785 form of these four members. The index is the global one.</summary>
     internal byte[] SignEntry(string body, long integratedTime, long logIndex)
     {
@@ -114,6 +127,26 @@ public sealed class RekorV1
 
             context.Response.Headers.ETag = id;
             return Answers.Json(Find(id)!, StatusCodes.Status201Created);
+        }
+        catch (BadHttpRequestException e)
+        {
+            return Answers.RestError(e.Message, e.StatusCode);
+        }
+    }
+
+    /// <summary>The entries that are there of those asked for by id, by global index, or as they were proposed.</summary>
+    private async Task<IResult> RetrieveAsync(HttpContext context)
+    {
+        try
+        {
+            SearchQuery query = await Answers.ReadAsync<SearchQuery>(context);
+            IEnumerable<JsonObject?> found =
+            [
+                .. (query.EntryUUIDs ?? []).Select(Find),
+                .. (query.LogIndexes ?? []).Select(Find),
+                .. (query.Entries ?? []).Select(entry => Find(Convert.ToHexStringLower(MerkleTree.LeafHash(RekorV1Entry.Canonical(entry))))),
+            ];
+            return Answers.Json(new JsonArray([.. found.Where(entry => entry is not null)]));
         }
         catch (BadHttpRequestException e)
         {
@@ -162,4 +195,6 @@ public sealed class RekorV1
             };
         }
     }
+
+    private sealed record SearchQuery(string[]? EntryUUIDs, long[]? LogIndexes, JsonElement[]? Entries);
 }

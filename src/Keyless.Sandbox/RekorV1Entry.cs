@@ -18,7 +18,9 @@ internal static class RekorV1Entry
             {
                 ("hashedrekord", "0.0.1") => HashedRekord(entry.Spec.Deserialize<HashedRekordSpec>(JsonSerializerOptions.Web)),
                 ("dsse", "0.0.1") => Dsse(entry.Spec.Deserialize<DsseSpec>(JsonSerializerOptions.Web)),
-                _ => throw new BadHttpRequestException("only entries of the kinds hashedrekord 0.0.1 and dsse 0.0.1 are taken"),
+                ("intoto", "0.0.1") => Intoto(entry.Spec.Deserialize<IntotoV1Spec>(JsonSerializerOptions.Web)),
+                ("intoto", "0.0.2") => Intoto(entry.Spec.Deserialize<IntotoSpec>(JsonSerializerOptions.Web)),
+                _ => throw new BadHttpRequestException("only entries of the kinds hashedrekord 0.0.1, dsse 0.0.1, intoto 0.0.1 and intoto 0.0.2 are taken"),
             };
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -62,37 +64,104 @@ internal static class RekorV1Entry
 
     private static byte[] Dsse(DsseSpec? spec)
     {
-        string envelopeText = spec?.ProposedContent?.Envelope ?? throw new BadHttpRequestException("no envelope");
-        Envelope? envelope = JsonSerializer.Deserialize<Envelope>(envelopeText, JsonSerializerOptions.Web);
-        byte[] payload = Answers.Base64(envelope?.Payload, "envelope.payload");
-        SubmittedKey[] verifiers = [.. (spec.ProposedContent.Verifiers ?? []).Select(Key)];
-        if (envelope?.Signatures is not { Length: > 0 } || verifiers.Length == 0)
-        {
-            throw new BadHttpRequestException("an envelope needs a signature and a verifier");
-        }
-
-        byte[] signed = PreAuthenticationEncoding(envelope.PayloadType ?? "", payload);
-        IEnumerable<JsonNode> signatures = envelope.Signatures
-            .Select(signature => Answers.Base64(signature?.Sig, "envelope.signatures.sig"))
-            .OrderBy(Convert.ToBase64String, StringComparer.Ordinal)
-            .Select(signature => new JsonObject
-            {
-                ["signature"] = Convert.ToBase64String(signature),
-                ["verifier"] = Base64(VerifierOf(signature, signed, verifiers).Pem),
-            });
-
+        string envelope = spec?.ProposedContent?.Envelope ?? throw new BadHttpRequestException("no envelope");
+        (byte[] payload, (byte[] Signature, SubmittedKey Verifier)[] signatures) = Verified(envelope, spec.ProposedContent.Verifiers ?? []);
         return CanonicalJson.Bytes(new JsonObject
         {
             ["apiVersion"] = "0.0.1",
             ["kind"] = "dsse",
             ["spec"] = new JsonObject
             {
-                ["envelopeHash"] = Sha256(Encoding.UTF8.GetBytes(envelopeText)),
+                ["envelopeHash"] = Sha256(Encoding.UTF8.GetBytes(envelope)),
                 ["payloadHash"] = Sha256(payload),
-                ["signatures"] = new JsonArray([.. signatures]),
+                ["signatures"] = new JsonArray([.. signatures
+                    .OrderBy(signed => Convert.ToBase64String(signed.Signature), StringComparer.Ordinal)
+                    .Select(signed => (JsonNode)new JsonObject { ["signature"] = Convert.ToBase64String(signed.Signature), ["verifier"] = Base64(signed.Verifier.Pem) })]),
             },
         });
     }
+
+    /// <summary>What cosign 2 logs attestations as if told to: of the signature nothing is kept.</summary>
+    private static byte[] Intoto(IntotoV1Spec? spec)
+    {
+        string envelope = spec?.Content?.Envelope ?? throw new BadHttpRequestException("no envelope");
+        (byte[] payload, (byte[] Signature, SubmittedKey Verifier)[] signatures) = Verified(envelope, [spec.PublicKey]);
+        return CanonicalJson.Bytes(new JsonObject
+        {
+            ["apiVersion"] = "0.0.1",
+            ["kind"] = "intoto",
+            ["spec"] = new JsonObject
+            {
+                ["content"] = new JsonObject { ["hash"] = Sha256(Encoding.UTF8.GetBytes(envelope)), ["payloadHash"] = Sha256(payload) },
+                ["publicKey"] = Base64(signatures[0].Verifier.Pem),
+            },
+        });
+    }
+
+    /// <summary>The payload of an envelope, and its signatures, each with the key it verifies with.</summary>
+    private static (byte[] Payload, (byte[] Signature, SubmittedKey Verifier)[] Signatures) Verified(string envelopeText, string?[] pemsInBase64)
+    {
+        Envelope? envelope = JsonSerializer.Deserialize<Envelope>(envelopeText, JsonSerializerOptions.Web);
+        byte[] payload = Answers.Base64(envelope?.Payload, "envelope.payload");
+        SubmittedKey[] verifiers = [.. pemsInBase64.Select(Key)];
+        if (envelope?.Signatures is not { Length: > 0 } || verifiers.Length == 0)
+        {
+            throw new BadHttpRequestException("an envelope needs a signature and a verifier");
+        }
+
+        byte[] signed = PreAuthenticationEncoding(envelope.PayloadType ?? "", payload);
+        return (payload, [.. envelope.Signatures
+            .Select(signature => Answers.Base64(signature?.Sig, "envelope.signatures.sig"))
+            .Select(signature => (signature, VerifierOf(signature, signed, verifiers)))]);
+    }
+
+    /// <summary>
+    /// What older clients for provenance log. The envelope's members are the base64 of what they are in the envelope, each
+    /// signature brings its key, and the hash of the envelope is the client's word, since nobody can make the same envelope again.
+    /// </summary>
+    private static byte[] Intoto(IntotoSpec? spec)
+    {
+        IntotoEnvelope envelope = spec?.Content?.Envelope ?? throw new BadHttpRequestException("no envelope");
+        byte[] payload = Twice(envelope.Payload, "envelope.payload");
+        byte[] signed = PreAuthenticationEncoding(envelope.PayloadType ?? "", payload);
+        if (envelope.Signatures is not { Length: > 0 } signatures || spec.Content.Hash is not { Algorithm: "sha256", Value: { } hash })
+        {
+            throw new BadHttpRequestException("an envelope needs a signature, and its hash by sha256");
+        }
+
+        return CanonicalJson.Bytes(new JsonObject
+        {
+            ["apiVersion"] = "0.0.2",
+            ["kind"] = "intoto",
+            ["spec"] = new JsonObject
+            {
+                ["content"] = new JsonObject
+                {
+                    ["envelope"] = new JsonObject
+                    {
+                        ["payloadType"] = envelope.PayloadType,
+                        ["signatures"] = new JsonArray([.. signatures.Select(signature => (JsonNode)IntotoSignature(signature, signed))]),
+                    },
+                    ["hash"] = new JsonObject { ["algorithm"] = "sha256", ["value"] = Convert.ToHexStringLower(Hex(hash, HashAlgorithmName.SHA256)) },
+                    ["payloadHash"] = Sha256(payload),
+                },
+            },
+        });
+    }
+
+    private static JsonObject IntotoSignature(IntotoSignatureItem? item, byte[] signed)
+    {
+        SubmittedKey verifier = VerifierOf(Twice(item?.Sig, "envelope.signatures.sig"), signed, [Key(item?.PublicKey)]);
+        var signature = new JsonObject { ["publicKey"] = Base64(verifier.Pem), ["sig"] = item?.Sig };
+        if (item?.Keyid is { Length: > 0 } id)
+        {
+            signature["keyid"] = id;
+        }
+
+        return signature;
+    }
+
+    private static byte[] Twice(string? base64, string name) => Answers.Base64(Encoding.UTF8.GetString(Answers.Base64(base64, name)), name);
 
     private static SubmittedKey VerifierOf(byte[] signature, byte[] signed, SubmittedKey[] verifiers) =>
         verifiers.FirstOrDefault(key => key.Verifies(CryptographicOperations.HashData(key.Hash, signed), key.Hash, signature))
@@ -136,6 +205,18 @@ internal static class RekorV1Entry
     private sealed record DsseSpec(ProposedContent? ProposedContent);
 
     private sealed record ProposedContent(string? Envelope, string[]? Verifiers);
+
+    private sealed record IntotoV1Spec(IntotoV1Content? Content, string? PublicKey);
+
+    private sealed record IntotoV1Content(string? Envelope);
+
+    private sealed record IntotoSpec(IntotoContent? Content);
+
+    private sealed record IntotoContent(IntotoEnvelope? Envelope, Digest? Hash);
+
+    private sealed record IntotoEnvelope(string? Payload, string? PayloadType, IntotoSignatureItem?[]? Signatures);
+
+    private sealed record IntotoSignatureItem(string? Keyid, string? PublicKey, string? Sig);
 
     private sealed record Envelope(string? Payload, string? PayloadType, EnvelopeSignature?[]? Signatures);
 

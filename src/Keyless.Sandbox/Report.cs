@@ -18,6 +18,7 @@ internal static class Report
               rekor v1    {Url(sandbox.RekorV1Server)}
               rekor v2    {Url(sandbox.RekorV2Server)}
               timestamps  {Url(sandbox.TimestampServer)}
+              tuf         {Url(sandbox.TufServer)}   (first root: {Path("root.json")})
               files       {folder}
 
             What a GitHub job would have (the same as: . '{Path("environment")}'):
@@ -28,6 +29,10 @@ internal static class Report
               dotnet publish -t:PublishContainer -p:SignContainer=true \
                 -p:ContainerRegistry={sandbox.RegistryHost} -p:ContainerBaseImage={sandbox.BaseImage} \
                 -p:SigstoreInstance='{Path("client_trust_config.json")}'
+
+            With the trust root by TUF, as from a public instance, instead of SigstoreInstance:
+
+                -p:SigstoreTufUrl={Url(sandbox.TufServer)} -p:SigstoreTufRoot='{Path("root.json")}'
 
             Or sign an image with cosign:
 

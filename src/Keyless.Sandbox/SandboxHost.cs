@@ -1,10 +1,13 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using System.Text.Json;
 
 namespace Keyless.Sandbox;
 
 /// <summary>
 /// A whole Sigstore world on loopback: registry, OIDC issuer like GitHub's, Fulcio with its CT log, Rekor v1 and v2, timestamp
-/// authority. Real servers with real keys that are made at the start and gone at the end: for trials and tests, nothing that
+/// authority, TUF repository. Real servers with real keys that are made at the start and gone at the end: for trials and tests, nothing that
 /// is signed here means anything anywhere else.
 /// </summary>
 public sealed class SandboxHost : IAsyncDisposable
@@ -23,6 +26,7 @@ public sealed class SandboxHost : IAsyncDisposable
         RekorV1 = new RekorV1(time, Host);
         RekorV2 = new RekorV2(options.RekorV2Key, Host, time);
         TimestampAuthority = new TimestampAuthority(time);
+        Tuf = new TufRepository(time);
     }
 
     /// <summary>A log's checkpoints begin with the host of its base URL.</summary>
@@ -42,6 +46,9 @@ public sealed class SandboxHost : IAsyncDisposable
 
     public TimestampAuthority TimestampAuthority { get; }
 
+    /// <summary>Delivers <see cref="TrustedRoot"/> and <see cref="SigningConfig"/> as the public instances do.</summary>
+    public TufRepository Tuf { get; }
+
     public LoopbackServer RegistryServer { get; private set; } = null!;
 
     public LoopbackServer IssuerServer { get; private set; } = null!;
@@ -53,6 +60,8 @@ public sealed class SandboxHost : IAsyncDisposable
     public LoopbackServer RekorV2Server { get; private set; } = null!;
 
     public LoopbackServer TimestampServer { get; private set; } = null!;
+
+    public LoopbackServer TufServer { get; private set; } = null!;
 
     /// <summary>The servers of all parts.</summary>
     public IReadOnlyList<LoopbackServer> Servers => servers;
@@ -117,13 +126,24 @@ public sealed class SandboxHost : IAsyncDisposable
         return sandbox;
     }
 
-    /// <summary>Writes <c>trusted_root.json</c>, <c>signing_config.json</c>, <c>client_trust_config.json</c> and <c>environment</c> (lines for a shell).</summary>
+    /// <summary>
+    /// Writes <c>trusted_root.json</c>, <c>signing_config.json</c>, <c>client_trust_config.json</c>, <c>root.json</c> (the first root of the TUF
+    /// repository) and <c>environment</c> (lines for a shell), and for cosign 2, which cannot read those, <c>fulcio.pem</c>, <c>ctlog.pub</c>,
+    /// <c>rekor.pub</c>, <c>timestamp.pem</c> and <c>environment.cosign2</c>.
+    /// </summary>
     public void WriteTo(string folder)
     {
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "trusted_root.json"), TrustedRoot);
         File.WriteAllText(Path.Combine(folder, "signing_config.json"), SigningConfig);
         File.WriteAllText(Path.Combine(folder, "client_trust_config.json"), ClientTrustConfig);
+        File.WriteAllBytes(Path.Combine(folder, "root.json"), Tuf.FirstRoot);
+
+        File.WriteAllText(Path.Combine(folder, "fulcio.pem"), Certificates(Fulcio.Intermediate.Certificate, Fulcio.Root.Certificate));
+        File.WriteAllText(Path.Combine(folder, "ctlog.pub"), PemEncoding.WriteString("PUBLIC KEY", CtLog.Spki) + "\n");
+        File.WriteAllText(Path.Combine(folder, "rekor.pub"), PemEncoding.WriteString("PUBLIC KEY", RekorV1.Spki) + "\n");
+        File.WriteAllText(Path.Combine(folder, "timestamp.pem"), Certificates(TimestampAuthority.Leaf, TimestampAuthority.Root.Certificate));
+        File.WriteAllText(Path.Combine(folder, "environment.cosign2"), string.Concat(ShellLines(Cosign2Environment(folder)).Select(line => $"{line}\n")));
 
         string environment = Path.Combine(folder, "environment");
         // It holds the token with which identity tokens are asked for: readable for its owner from the first byte on.
@@ -140,9 +160,17 @@ public sealed class SandboxHost : IAsyncDisposable
         }
     }
 
+    /// <summary>The variables by which cosign 2 is told whom to trust, once <see cref="WriteTo"/> has written to that folder (cosign, pkg/cosign/env).</summary>
+    public static IReadOnlyDictionary<string, string> Cosign2Environment(string folder) => new SortedDictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["SIGSTORE_CT_LOG_PUBLIC_KEY_FILE"] = Path.GetFullPath("ctlog.pub", folder),
+        ["SIGSTORE_REKOR_PUBLIC_KEY"] = Path.GetFullPath("rekor.pub", folder),
+        ["SIGSTORE_ROOT_FILE"] = Path.GetFullPath("fulcio.pem", folder),
+        ["SIGSTORE_TSA_CERTIFICATE_FILE"] = Path.GetFullPath("timestamp.pem", folder),
+    };
+
     /// <summary><see cref="Environment"/> for a shell.</summary>
-    internal IEnumerable<string> EnvironmentLines() =>
-        Environment.Select(variable => $"export {variable.Key}='{variable.Value.Replace("'", @"'\''", StringComparison.Ordinal)}'");
+    internal IEnumerable<string> EnvironmentLines() => ShellLines(Environment);
 
     public async ValueTask DisposeAsync()
     {
@@ -158,6 +186,7 @@ public sealed class SandboxHost : IAsyncDisposable
         RekorV1Server = await StartAsync("rekor-v1", options.RekorV1Port, RekorV1.Map);
         RekorV2Server = await StartAsync("rekor-v2", options.RekorV2Port, RekorV2.Map);
         TimestampServer = await StartAsync("timestamp", options.TimestampPort, TimestampAuthority.Map);
+        TufServer = await StartAsync("tuf", options.TufPort, Tuf.Map);
 
         Issuer.RunsAt(IssuerServer.BaseUrl);
         Fulcio.IssuerUrl = Issuer.Url;
@@ -173,6 +202,9 @@ public sealed class SandboxHost : IAsyncDisposable
         TrustedRoot = material.TrustedRoot().ToJsonString(Indented);
         SigningConfig = material.SigningConfig(rekor).ToJsonString(Indented);
         ClientTrustConfig = material.ClientTrustConfig(rekor).ToJsonString(Indented);
+        Tuf.AddTarget("trusted_root.json", Encoding.UTF8.GetBytes(TrustedRoot));
+        Tuf.AddTarget("signing_config.v0.2.json", Encoding.UTF8.GetBytes(SigningConfig));
+        Tuf.Publish("targets");
 
         async Task<LoopbackServer> StartAsync(string part, int port, Action<IEndpointRouteBuilder> map, long largestBody = LoopbackServer.LargestSmallBody)
         {
@@ -181,6 +213,11 @@ public sealed class SandboxHost : IAsyncDisposable
             return server;
         }
     }
+
+    private static IEnumerable<string> ShellLines(IEnumerable<KeyValuePair<string, string>> variables) =>
+        variables.Select(variable => $"export {variable.Key}='{variable.Value.Replace("'", @"'\''", StringComparison.Ordinal)}'");
+
+    private static string Certificates(params X509Certificate2[] chain) => string.Concat(chain.Select(one => one.ExportCertificatePem() + "\n"));
 
     /// <summary>Without the slash that a <see cref="Uri"/> adds: documents and certificates are compared as text.</summary>
     private static string Url(LoopbackServer server) => server.BaseUrl.GetLeftPart(UriPartial.Authority);

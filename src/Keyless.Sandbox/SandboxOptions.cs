@@ -22,6 +22,8 @@ public sealed record SandboxOptions
 
     public int TimestampPort { get; init; }
 
+    public int TufPort { get; init; }
+
     /// <summary>Whether the registry lists referrers; without it clients keep the fallback tag.</summary>
     public bool ReferrersApi { get; init; } = true;
 

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Keyless.Sigstore.Formats;
 using Keyless.Sigstore.Signing;
 
@@ -40,14 +41,32 @@ public sealed class Signer(
         return await SigningSession.CertifyAsync(services, token, new Fulcio(http, services.Fulcio, time), cancel); // §2.1.2, §2.1.3
     }
 
+    /// <summary>Signs a statement about an artifact that says nothing but what kind of statement it is, as cosign 3 does for an image.</summary>
     /// <param name="annotations">Go into the signed statement, sorted by name.</param>
     /// <exception cref="ServiceException">No timestamp or no log entry, or our own verifier would not accept the bundle.</exception>
-    public async Task<SignedBundle> SignAsync(
-        SigningSession session, ArtifactDigest subject, string predicateType, IReadOnlyDictionary<string, string> annotations, CancellationToken cancel)
-    {
-        byte[] statement = Statement.Write(subject, predicateType, annotations);
-        SignedStatement signed = session.Sign(statement);                                                   // §2.1.4
+    public Task<SignedBundle> SignAsync(
+        SigningSession session, ArtifactDigest subject, string predicateType, IReadOnlyDictionary<string, string> annotations, CancellationToken cancel) =>
+        FinishAsync(session, session.SignStatement(Statement.Write(subject, predicateType, annotations)), subject, predicateType, cancel);
 
+    /// <summary>Signs an in-toto statement as it is given.</summary>
+    /// <param name="statement">JSON; its bytes are what is signed.</param>
+    /// <exception cref="FormatException">Not a statement about an artifact by its SHA-256 digest.</exception>
+    /// <exception cref="ServiceException">No timestamp or no log entry, or our own verifier would not accept the bundle.</exception>
+    public Task<SignedBundle> SignStatementAsync(SigningSession session, byte[] statement, CancellationToken cancel)
+    {
+        Statement parsed = Statement.Parse(statement);
+        byte[] digest = parsed.Subjects.Select(subject => subject.Digests.GetValueOrDefault("sha256")).FirstOrDefault(digest => digest is not null)
+            ?? throw new FormatException("the statement names no subject by its sha256 digest, so nobody could verify it");
+        return FinishAsync(session, session.SignStatement(statement), ArtifactDigest.Sha256(Convert.ToHexStringLower(digest)), parsed.PredicateType, cancel);
+    }
+
+    /// <summary>Signs an artifact itself (a message signature), as <c>cosign sign-blob</c> does.</summary>
+    /// <exception cref="ServiceException">No timestamp or no log entry, or our own verifier would not accept the bundle.</exception>
+    public Task<SignedBundle> SignArtifactAsync(SigningSession session, Artifact artifact, CancellationToken cancel) =>
+        FinishAsync(session, session.SignArtifact(artifact), artifact, null, cancel);
+
+    private async Task<SignedBundle> FinishAsync(SigningSession session, FreshSignature signed, Artifact artifact, string? predicateType, CancellationToken cancel)
+    {
         // In flight together: both need the signature alone (§2.1.5, §2.1.6).
         Task<IReadOnlyList<byte[]>> timestamps = session.Services.TimestampAuthorities.AskAsync(
             service => new TimestampAuthority(http, service).StampAsync(signed.Signature, cancel));
@@ -56,7 +75,7 @@ public sealed class Signer(
         await Task.WhenAll(timestamps, entries);
 
         byte[] bundle = BundleWriter.Write(signed, await entries, await timestamps);
-        return new SignedBundle(bundle, Accept(bundle, session, subject, predicateType));                   // §2.1.8
+        return new SignedBundle(bundle, Accept(bundle, session, artifact, predicateType));                  // §2.1.8
     }
 
     private SigningServices Services()
@@ -68,11 +87,11 @@ public sealed class Signer(
     }
 
     // What we would not accept nobody gets to see. The clause that refuses tells which service's answer it is about.
-    private VerifiedBundle Accept(byte[] bundle, SigningSession session, ArtifactDigest subject, string predicateType)
+    private VerifiedSignature Accept(byte[] bundle, SigningSession session, Artifact artifact, string? predicateType)
     {
         try
         {
-            return verifier.Verify(bundle, subject, Policy.Exactly(session.Subject, session.Issuer, predicateType));
+            return verifier.Verify(bundle, artifact, Policy.Exactly(session.Subject, session.Issuer, predicateType));
         }
         catch (VerificationException e) when (Culprit(e.Step, session.Services) is { } service)
         {
@@ -137,10 +156,13 @@ public sealed class SigningSession : IDisposable
         }
     }
 
-    internal SignedStatement Sign(byte[] statement) => SignedStatement.Sign(statement, key, certificate.Der);
+    internal FreshSignature SignStatement(byte[] statement) => FreshSignature.OverStatement(statement, key, certificate.Der); // §2.1.4
+
+    internal FreshSignature SignArtifact(Artifact artifact) =>
+        FreshSignature.OverArtifact(artifact.Digest(HashAlgorithmName.SHA256) ?? throw new ArgumentException($"only {artifact} is known of the artifact"), key, certificate.Der);
 
     public void Dispose() => key.Dispose();
 }
 
 /// <summary>A bundle that was made and then accepted by our own verifier.</summary>
-public sealed record SignedBundle(ReadOnlyMemory<byte> Json, VerifiedBundle Verified);
+public sealed record SignedBundle(ReadOnlyMemory<byte> Json, VerifiedSignature Verified);

@@ -13,6 +13,9 @@ public sealed class SigstoreInstance
 
     public required TrustedRoot TrustedRoot { get; init; }
 
+    /// <summary>Other deployments whose signatures count when verifying (a trusted root in JSON Lines); each is tried alone.</summary>
+    public IReadOnlyList<TrustedRoot> OtherTrustedRoots { get; init; } = [];
+
     /// <summary>Null where only verifying was asked for.</summary>
     public SigningConfig? SigningConfig { get; init; }
 

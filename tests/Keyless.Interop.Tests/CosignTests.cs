@@ -26,7 +26,7 @@ public sealed class CosignTests
         string image = await world.PushAsync();
         world.Sign(image, ("env", "prod"));
 
-        ToolResult verify = await world.CosignVerifyAsync(image, null, "-a", "env=prod");
+        ToolResult verify = await world.Cosign3.VerifyAsync(image, null, "-a", "env=prod");
 
         Assert.AreEqual(0, verify.ExitCode, verify.ToString());
         JsonNode payload = JsonNode.Parse(verify.Output)!.AsArray().Single()!;
@@ -42,7 +42,7 @@ public sealed class CosignTests
         string image = await world.PushAsync();
         world.Sign(image);
 
-        ToolResult verify = await world.CosignVerifyAsync(image, SomebodyElse);
+        ToolResult verify = await world.Cosign3.VerifyAsync(image, SomebodyElse);
 
         Assert.AreNotEqual(0, verify.ExitCode);
         Assert.Contains("no matching CertificateIdentity found", verify.Errors);
@@ -56,7 +56,7 @@ public sealed class CosignTests
         string image = await world.PushAsync();
         world.Sign(image, ("env", "prod"));
 
-        ToolResult verify = await world.CosignVerifyAsync(image, null, "-a", "env=test");
+        ToolResult verify = await world.Cosign3.VerifyAsync(image, null, "-a", "env=test");
 
         Assert.AreNotEqual(0, verify.ExitCode);
         Assert.Contains("annotation", verify.Errors);
@@ -74,9 +74,9 @@ public sealed class CosignTests
         Tools.Require("cosign");
         await using World world = await World.StartAsync(registry, log, TestContext.CancellationToken);
         string image = await world.PushAsync();
-        await world.CosignSignAsync(image);
+        await world.Cosign3.SignAsync(image);
         // So does cosign: our servers must not be the only ones that find our servers' signatures good.
-        ToolResult cosign = await world.CosignVerifyAsync(image);
+        ToolResult cosign = await world.Cosign3.VerifyAsync(image);
         Assert.AreEqual(0, cosign.ExitCode, cosign.ToString());
 
         KeylessVerifyContainer verify = world.Verify(image);
@@ -95,7 +95,7 @@ public sealed class CosignTests
         Tools.Require("cosign");
         await using World world = await World.StartAsync(registry, log, TestContext.CancellationToken);
         string image = await world.PushAsync();
-        await world.CosignSignAsync(image, "-a", "env=prod", "-a", "team=core");
+        await world.Cosign3.SignAsync(image, "-a", "env=prod", "-a", "team=core");
 
         KeylessVerifyContainer verify = world.Verify(image, ("Annotations", "env=prod"));
 
@@ -112,7 +112,7 @@ public sealed class CosignTests
         await using World world = await World.StartAsync(registry, Log.Rekor2Ed25519, TestContext.CancellationToken);
         string image = await world.PushAsync();
         string other = await world.PushAsync();
-        await world.CosignSignAsync(image);
+        await world.Cosign3.SignAsync(image);
 
         Assert.Contains("is not signed", World.Refusal(world.Verify(other), "KEYLESS4001"));
     }

@@ -37,7 +37,7 @@ public sealed class PublishTests
             feed!.Environment.Concat(world.Sandbox.Environment).ToDictionary(),
             TestContext.CancellationToken);
         Assert.AreEqual(0, publish.ExitCode, publish.ToString());
-        ToolResult verify = await world.CosignVerifyAsync($"{world.RegistryHost}/hello:1.0");
+        ToolResult verify = await world.Cosign3.VerifyAsync($"{world.RegistryHost}/hello:1.0");
 
         Assert.AreEqual(0, verify.ExitCode, verify.ToString());
     }
@@ -49,7 +49,7 @@ public sealed class PublishTests
         await using World world = await World.StartAsync(RegistryKind.Distribution, Log.Rekor2Ed25519, TestContext.CancellationToken);
         string project = world.Folder.CopyFromRepository("samples/DeployVerified", "DeployVerified");
         string image = await world.PushAsync();
-        await world.CosignSignAsync(image);
+        await world.Cosign3.SignAsync(image);
 
         DotNetResult deploy = await DotNet.RunAsync(
             project,

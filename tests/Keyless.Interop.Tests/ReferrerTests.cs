@@ -84,7 +84,7 @@ public sealed class ReferrerTests
     {
         string image = await world.PushAsync();
         string ours = world.Sign(image).GetMetadata("SignatureReference");
-        await world.CosignSignAsync(image);
+        await world.Cosign3.SignAsync(image);
         IReadOnlyList<JsonNode> found = await world.DiscoverAsync(image);
         Assert.HasCount(2, found);
         return (image, found.Single(referrer => (string?)referrer["reference"] == ours), found.Single(referrer => (string?)referrer["reference"] != ours));

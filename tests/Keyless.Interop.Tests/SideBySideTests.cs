@@ -25,7 +25,7 @@ public sealed class SideBySideTests
             world.Sign(image, ("by", "ours"));
         }
 
-        await world.CosignSignAsync(image, "-a", "by=cosign");
+        await world.Cosign3.SignAsync(image, "-a", "by=cosign");
         if (!oursFirst)
         {
             world.Sign(image, ("by", "ours"));
@@ -34,7 +34,7 @@ public sealed class SideBySideTests
         Assert.HasCount(2, await world.DiscoverAsync(image));
         foreach (string by in new[] { "ours", "cosign" })
         {
-            ToolResult cosign = await world.CosignVerifyAsync(image, null, "-a", $"by={by}");
+            ToolResult cosign = await world.Cosign3.VerifyAsync(image, null, "-a", $"by={by}");
             Assert.AreEqual(0, cosign.ExitCode, cosign.ToString());
             KeylessVerifyContainer verify = world.Verify(image, ("Annotations", $"by={by}"));
             Assert.IsTrue(verify.Execute(), World.Said(verify));

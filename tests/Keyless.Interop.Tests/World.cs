@@ -1,9 +1,8 @@
-using System.Net.Http.Headers;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.MSBuild;
 using Keyless.Sandbox;
+using Keyless.Sigstore;
 using Keyless.Testing;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
@@ -32,21 +31,27 @@ public enum Log
 /// <summary>A Sigstore instance and a registry, and the clients that meet there: ours and cosign.</summary>
 internal sealed class World : IAsyncDisposable
 {
-    private const string ImageType = "application/vnd.oci.image.manifest.v1+json";
-
     private readonly Distribution? distribution;
-    private readonly HttpClient http = new();
-    private readonly CancellationToken cancel;
 
     private World(SandboxHost sandbox, Distribution? distribution, CancellationToken cancel)
     {
-        (Sandbox, this.distribution, this.cancel) = (sandbox, distribution, cancel);
+        (Sandbox, this.distribution, Cancel) = (sandbox, distribution, cancel);
+        Registry = new PlainRegistry(RegistryHost, cancel);
+        (Cosign2, Cosign3) = (new Cosign(this, 2), new Cosign(this, 3));
         sandbox.WriteTo(Folder.Path);
     }
 
     public SandboxHost Sandbox { get; }
 
     public TemporaryFolder Folder { get; } = new();
+
+    public PlainRegistry Registry { get; }
+
+    public Cosign Cosign2 { get; }
+
+    public Cosign Cosign3 { get; }
+
+    public CancellationToken Cancel { get; }
 
     public string RegistryHost => distribution?.Host ?? Sandbox.RegistryHost;
 
@@ -63,25 +68,8 @@ internal sealed class World : IAsyncDisposable
         return new World(await SandboxHost.StartAsync(options, cancel), distribution, cancel);
     }
 
-    /// <summary>Pushes an image that nobody has seen before.</summary>
-    /// <returns><c>localhost:PORT/repository@sha256:…</c></returns>
-    public async Task<string> PushAsync(string repository = "team/app")
-    {
-        byte[] config = Encoding.UTF8.GetBytes($$"""{"architecture":"amd64","os":"linux","author":"{{Guid.NewGuid()}}","rootfs":{"type":"layers","diff_ids":[]} }""");
-        byte[] manifest = Encoding.UTF8.GetBytes(new JsonObject
-        {
-            ["schemaVersion"] = 2,
-            ["mediaType"] = ImageType,
-            ["config"] = new JsonObject { ["mediaType"] = "application/vnd.oci.image.config.v1+json", ["size"] = config.Length, ["digest"] = Digest(config) },
-            ["layers"] = new JsonArray(),
-        }.ToJsonString());
-
-        using HttpResponseMessage begun = (await http.PostAsync(new Uri($"http://{RegistryHost}/v2/{repository}/blobs/uploads/"), null, cancel)).EnsureSuccessStatusCode();
-        var upload = new Uri(begun.RequestMessage!.RequestUri!, begun.Headers.Location!);
-        await PutAsync($"{upload}{(upload.Query.Length > 0 ? '&' : '?')}digest={Uri.EscapeDataString(Digest(config))}", config, "application/octet-stream");
-        await PutAsync($"http://{RegistryHost}/v2/{repository}/manifests/{Digest(manifest)}", manifest, ImageType);
-        return $"{RegistryHost}/{repository}@{Digest(manifest)}";
-    }
+    /// <inheritdoc cref="PlainRegistry.PushAsync"/>
+    public Task<string> PushAsync(string repository = "team/app") => Registry.PushAsync(repository);
 
     /// <summary>What the registry has under a tag or digest of the image's repository.</summary>
     public async Task<JsonNode> ManifestAsync(string image, string reference)
@@ -98,9 +86,12 @@ internal sealed class World : IAsyncDisposable
         return [.. found["referrers"]!.AsArray().Select(referrer => referrer!)];
     }
 
+    /// <inheritdoc cref="SignAll"/>
+    public ITaskItem Sign(string image, params (string Name, string Value)[] annotations) => SignAll(image, annotations).Single();
+
     /// <summary>Signs with our task.</summary>
-    /// <returns>The item that it gives to the build.</returns>
-    public ITaskItem Sign(string image, params (string Name, string Value)[] annotations)
+    /// <returns>The items that it gives to the build.</returns>
+    public ITaskItem[] SignAll(string image, params (string Name, string Value)[] annotations)
     {
         var task = new KeylessSignContainer
         {
@@ -114,7 +105,7 @@ internal sealed class World : IAsyncDisposable
             SigstoreInstance = "client_trust_config.json",
         };
         Assert.IsTrue(task.Execute(), Said(task));
-        return task.SignedContainers.Single();
+        return task.SignedContainers;
     }
 
     /// <summary>Our verifying task, for exactly the signer of <see cref="Sign"/>, with one thing changed or added.</summary>
@@ -139,30 +130,41 @@ internal sealed class World : IAsyncDisposable
         };
     }
 
-    /// <summary>Signs with cosign 3, as the same workflow.</summary>
-    public async Task CosignSignAsync(string image, params string[] more)
+    public Verifier Verifier => new(TrustedRoot.Parse(Encoding.UTF8.GetBytes(Sandbox.TrustedRoot)));
+
+    /// <summary>An image signature by <see cref="Signer"/>, with one thing changed or added.</summary>
+    public Policy Policy(string? identity = null, params (string Name, string Value)[] annotations) => new(
+        TextMatch.Exactly(identity ?? Signer), TextMatch.Exactly(Sandbox.Issuer.Url), null, SimpleSignature.PredicateType, annotations.ToDictionary());
+
+    /// <summary>What our verifier says of each signature that is kept in one form: the reason of its refusal, or nothing.</summary>
+    public async Task<IReadOnlyList<string>> VerdictsAsync(string image, Form form, Policy policy)
     {
-        ToolResult result = await Tools.RunAsync(
-            Tools.Require("cosign"),
-            ["sign", "--yes", "--signing-config", Folder["signing_config.json"], "--trusted-root", Folder["trusted_root.json"], .. more, image],
-            Folder.Path,
-            Sandbox.Environment,
-            cancel);
-        Assert.AreEqual(0, result.ExitCode, result.ToString());
+        ArtifactDigest digest = ArtifactDigest.Sha256(image.Split("@sha256:")[1]);
+        return [.. (await Registry.LayersAsync(image, form)).Select(layer =>
+        {
+            try
+            {
+                (form == Form.Bundle
+                    ? Verifier.ProveImage(layer.Content, digest, policy.Key, policy.Proofs)
+                    : Verifier.ProveImage(SimpleSignature.Parse(layer.Content, layer.Annotations), digest, policy.Key, policy.Proofs)).Require(policy);
+                return "";
+            }
+            catch (VerificationException refusal)
+            {
+                return refusal.Reason;
+            }
+        })];
     }
 
-    /// <summary>Asks cosign 3 whether the image is signed by <see cref="Signer"/>, or by somebody else.</summary>
-    public Task<ToolResult> CosignVerifyAsync(string image, string? identity = null, params string[] more) => Tools.RunAsync(
-        Tools.Require("cosign"),
-        ["verify", "--trusted-root", Folder["trusted_root.json"], "--certificate-identity", identity ?? Signer, "--certificate-oidc-issuer", Sandbox.Issuer.Url, .. more, image],
-        Folder.Path,
-        null,
-        cancel);
+    public async Task AcceptsAsync(string image, Form form, Policy policy) => Assert.Contains("", await VerdictsAsync(image, form, policy));
+
+    public async Task RefusesAsync(string image, Form form, Policy policy, string reason) =>
+        Assert.AreEqual(reason, string.Join(' ', (await VerdictsAsync(image, form, policy)).Distinct()));
 
     /// <returns>What the program printed; it must have ended well.</returns>
     public async Task<string> RunAsync(string program, params string[] arguments)
     {
-        ToolResult result = await Tools.RunAsync(program, arguments, Folder.Path, null, cancel);
+        ToolResult result = await Tools.RunAsync(program, arguments, Folder.Path, null, Cancel);
         Assert.AreEqual(0, result.ExitCode, $"{string.Join(' ', arguments)}: {result}");
         return result.Output;
     }
@@ -181,7 +183,7 @@ internal sealed class World : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        http.Dispose();
+        Registry.Dispose();
         await Sandbox.DisposeAsync();
         if (distribution is not null)
         {
@@ -192,13 +194,4 @@ internal sealed class World : IAsyncDisposable
     }
 
     private static string Repository(string image) => image[..image.IndexOf('@', StringComparison.Ordinal)];
-
-    private static string Digest(byte[] content) => $"sha256:{Convert.ToHexStringLower(SHA256.HashData(content))}";
-
-    private async Task PutAsync(string url, byte[] content, string mediaType)
-    {
-        using var body = new ByteArrayContent(content) { Headers = { ContentType = new MediaTypeHeaderValue(mediaType) } };
-        using HttpResponseMessage response = await http.PutAsync(new Uri(url), body, cancel);
-        response.EnsureSuccessStatusCode();
-    }
 }

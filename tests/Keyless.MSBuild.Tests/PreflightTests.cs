@@ -117,7 +117,7 @@ public sealed class PreflightTests
     [DataRow("ContainerRegistry", "myregistry", "KEYLESS5006")]
     [DataRow("ContainerRepository", "Team/App", "KEYLESS5006")]
     [DataRow("ContainerArchiveOutputPath", "hello.tar", "KEYLESS5007")]
-    [DataRow("SigstoreInstance", "", "KEYLESS2101")]
+    [DataRow("SigstoreTufUrl", "https://tuf.example", "KEYLESS5009")]
     [DataRow("SigstoreInstance", "trusted_root.json", "KEYLESS2102")]
     [DataRow("ContainerSigningFormat", "both", "KEYLESS5003")]
     [DataRow("VerifyContainerBaseImage", "true", "KEYLESS5003")]

@@ -59,6 +59,19 @@ public sealed class PublishTests
     }
 
     [TestMethod]
+    public async Task Keeps_the_list_of_refused_signatures_beside_what_the_build_makes()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.PushSigned(), folder = $"{world.Folder["intermediate"]}/";
+
+        DotNetResult deployed = await Samples.DeployAsync(world.Sandbox, image, "https://example.com/nobody", [$"-p:IntermediateOutputPath={folder}"], TestContext.CancellationToken);
+
+        Assert.AreEqual(1, deployed.ExitCode, deployed.ToString());
+        Assert.Contains($"every signature is listed in {folder}keyless/refused-images.txt", deployed.ErrorLines.Single());
+        Assert.Contains("refused at policy (policy.identity)", await File.ReadAllTextAsync($"{folder}keyless/refused-images.txt", TestContext.CancellationToken));
+    }
+
+    [TestMethod]
     public async Task Signs_nothing_unless_asked()
     {
         await using SandboxHost sandbox = await SandboxHost.StartAsync(cancel: TestContext.CancellationToken);

@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Testing;
 using Microsoft.Build.Utilities;
@@ -6,7 +5,7 @@ using Task = System.Threading.Tasks.Task;
 
 namespace Keyless.MSBuild.Tests;
 
-/// <summary>Images signed by cosign 3.1.1 against real Fulcio, TesseraCT, Rekor and timestamp authority servers, served byte for byte as their registry did.</summary>
+/// <summary>Images signed by cosign 3.1.1 (<c>c3</c>) and 2.5.0 (<c>c2</c>) against real Fulcio, TesseraCT, Rekor and timestamp authority servers, served byte for byte as their registry did.</summary>
 [TestClass]
 public sealed class RealImageTests
 {
@@ -16,9 +15,10 @@ public sealed class RealImageTests
     public required TestContext TestContext { get; set; }
 
     [TestMethod]
-    [DataRow("c3-rekor1-single")]
-    [DataRow("c3-rekor2-single")]
-    public async Task Verifies_an_image_that_cosign_signed(string sample)
+    [DataRow("c3-rekor1-single", "bundle")]
+    [DataRow("c3-rekor2-single", "bundle")]
+    [DataRow("c2-legacy-single", "legacy")]
+    public async Task Verifies_an_image_that_cosign_signed(string sample, string format)
     {
         await using World world = await ServeAsync(sample);
         KeylessVerifyContainer task = Verify(world, sample, Signer);
@@ -26,11 +26,13 @@ public sealed class RealImageTests
         Assert.IsTrue(task.Execute(), World.Log(task));
 
         Assert.AreEqual("sha256:b2fafd95b34d5b99e7ccea34383b3bf3e51d2c3ee649ccad5932d73cde21dfdc", task.VerifiedContainerImages.Single().GetMetadata("Digest"));
+        Assert.AreEqual(format, task.VerifiedContainerImages.Single().GetMetadata("Format"));
     }
 
     [TestMethod]
     [DataRow("c3-rekor1-single")]
     [DataRow("c3-rekor2-single")]
+    [DataRow("c2-legacy-single")]
     public async Task Refuses_it_for_somebody_else(string sample)
     {
         await using World world = await ServeAsync(sample);
@@ -46,7 +48,7 @@ public sealed class RealImageTests
         await using World world = await ServeAsync("c3-rekor1-single");
         byte[] bundle = File.ReadAllBytes(Fixture("blob", "c3-rekor1-dsse.sigstore.json"));
         string image = world.Push("samples/attested", "v1");
-        Attach(world, image, bundle);
+        world.AttachBundle(image, bundle);
 
         KeylessVerifyContainer task = world.Verify(Item(image, Signer));
         task.SigstoreTrustedRoot = Fixture("trusted_root.json");
@@ -89,32 +91,6 @@ public sealed class RealImageTests
         }
         return world;
     }
-
-    private static void Attach(World world, string image, byte[] bundle)
-    {
-        string[] parts = image[(image.IndexOf('/', StringComparison.Ordinal) + 1)..].Split('@');
-        var manifest = new JsonObject
-        {
-            ["schemaVersion"] = 2,
-            ["mediaType"] = "application/vnd.oci.image.manifest.v1+json",
-            ["artifactType"] = "application/vnd.dev.sigstore.bundle.v0.3+json",
-            ["config"] = Described("application/vnd.oci.empty.v1+json", "{}"u8.ToArray(), world.Sandbox.Registry.PutBlob(parts[0], "{}"u8.ToArray())),
-            ["layers"] = new JsonArray(Described("application/vnd.dev.sigstore.bundle.v0.3+json", bundle, world.Sandbox.Registry.PutBlob(parts[0], bundle))),
-            ["subject"] = Described("application/vnd.oci.image.manifest.v1+json", world.Sandbox.Registry.FindManifest(parts[0], parts[1])!.Bytes, parts[1]),
-        };
-        byte[] bytes = Encoding.UTF8.GetBytes(manifest.ToJsonString());
-        string digest = world.Sandbox.Registry.PutManifest(parts[0], null, bytes, "application/vnd.oci.image.manifest.v1+json");
-        var index = new JsonObject
-        {
-            ["schemaVersion"] = 2,
-            ["mediaType"] = "application/vnd.oci.image.index.v1+json",
-            ["manifests"] = new JsonArray(Described("application/vnd.oci.image.manifest.v1+json", bytes, digest)),
-        };
-        world.Sandbox.Registry.PutManifest(parts[0], parts[1].Replace(':', '-'), Encoding.UTF8.GetBytes(index.ToJsonString()), "application/vnd.oci.image.index.v1+json");
-    }
-
-    private static JsonObject Described(string mediaType, byte[] content, string digest) =>
-        new() { ["mediaType"] = mediaType, ["size"] = content.Length, ["digest"] = digest };
 
     private static string Fixture(params string[] path) => Path.Combine([Repository.Root, "tests", "Keyless.Sigstore.Tests", "fixtures", "real", .. path]);
 }

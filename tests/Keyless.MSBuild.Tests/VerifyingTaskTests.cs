@@ -152,7 +152,7 @@ public sealed class VerifyingTaskTests
     [Clause("I.3", "I.4", "P.1", "P.2")]
     [DataRow("CertificateIdentity", "https://github.com/example-org/example-repo/.github/workflows/publish.yml@refs/heads/mai", "policy.identity")]
     [DataRow("CertificateOidcIssuer", "https://token.actions.githubusercontent.com", "policy.issuer")]
-    [DataRow("PredicateType", "https://slsa.dev/provenance/v1", "policy.predicate-type")]
+    [DataRow("PredicateType", "https://slsa.dev/provenance/v1", "subject.predicate-type")]
     [DataRow("Annotations", "env=prod", "policy.annotation")]
     public async Task Refuses_a_signature_that_is_not_what_the_item_asks_for(string metadata, string value, string reason)
     {
@@ -206,7 +206,7 @@ public sealed class VerifyingTaskTests
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
         string image = world.Push();
-        Attach(world, image, Encoding.UTF8.GetBytes("{ not a bundle"));
+        world.AttachBundle(image, Encoding.UTF8.GetBytes("{ not a bundle"));
 
         Assert.Contains("(bundle.", World.Refusal(world.Verify(world.Image(image)), "KEYLESS4002"));
     }
@@ -220,7 +220,7 @@ public sealed class VerifyingTaskTests
         {
             byte[] heap = new byte[15 * 1024 * 1024];
             heap[0] = (byte)i;
-            Attach(world, image, heap);
+            world.AttachBundle(image, heap);
         }
 
         World.Refusal(world.Verify(world.Image(image)), "KEYLESS4005");
@@ -233,15 +233,18 @@ public sealed class VerifyingTaskTests
         string image = world.Push();
         for (int i = 0; i < 12; i++)
         {
-            Attach(world, image, Encoding.UTF8.GetBytes($"{{ not bundle {i}"));
+            world.AttachBundle(image, Encoding.UTF8.GetBytes($"{{ not bundle {i}"));
         }
 
         KeylessVerifyContainer task = world.Verify(world.Image(image));
 
         Assert.Contains("none of 12 signatures", World.Refusal(task, "KEYLESS4002"));
 
-        Assert.AreEqual(10, World.Log(task).Split(": signature sha256:").Length - 1, World.Log(task));
-        Assert.Contains("and 2 more", World.Log(task));
+        string log = World.Log(task);
+        Assert.AreEqual(10, log.Split('\n').Count(line => line.StartsWith("high: ", StringComparison.Ordinal) && line.Contains(": bundle signature sha256:", StringComparison.Ordinal)), log);
+        Assert.AreEqual(2, log.Split('\n').Count(line => line.StartsWith("normal: ", StringComparison.Ordinal) && line.Contains(": bundle signature sha256:", StringComparison.Ordinal)), log);
+        Assert.Contains("and 2 more, all in obj/keyless/refused-images.txt", log);
+        Assert.AreEqual(12, File.ReadAllText(world.Folder["obj/keyless/refused-images.txt"]).Split("\n   refused at bundle (bundle.").Length - 1);
     }
 
     [TestMethod]
@@ -258,7 +261,7 @@ public sealed class VerifyingTaskTests
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
         string image = world.Push();
-        Attach(world, image, Encoding.UTF8.GetBytes("{}"), "application/spdx+json");
+        world.AttachBundle(image, Encoding.UTF8.GetBytes("{}"), "application/spdx+json");
 
         World.Refusal(world.Verify(world.Image(image)), "KEYLESS4001");
     }
@@ -270,18 +273,6 @@ public sealed class VerifyingTaskTests
         string missing = $"{world.Push().Split('@')[0]}@sha256:{new string('0', 64)}";
 
         World.Refusal(world.Verify(world.Image(missing)), "KEYLESS3003");
-    }
-
-    [TestMethod]
-    [Clause("B.38")]
-    public async Task Names_a_signature_in_a_form_that_is_not_read_yet()
-    {
-        await using World world = await World.StartAsync(TestContext.CancellationToken);
-        string image = world.Push();
-        byte[] manifest = world.Sandbox.Registry.FindManifest("team/app", "1.0")!.Bytes;
-        world.Sandbox.Registry.PutManifest("team/app", image.Split('@')[1].Replace(':', '-') + ".sig", manifest, "application/vnd.oci.image.manifest.v1+json");
-
-        Assert.Contains(".sig tag are not verified yet", World.Refusal(world.Verify(world.Image(image)), "KEYLESS4002"));
     }
 
     [TestMethod]
@@ -367,19 +358,26 @@ public sealed class VerifyingTaskTests
     [DataRow("CertificateIdentityRegexp", ".*", "KEYLESS5009")]
     [DataRow("Policy", "release", "KEYLESS5009")]
     [DataRow("Mode", "wran", "KEYLESS5001")]
-    [DataRow("Recursive", "true", "KEYLESS5003")]
     [DataRow("Recursive", "ture", "KEYLESS5001")]
-    [DataRow("Proofs", "timestamp", "KEYLESS5003")]
+    [DataRow("Proofs", "timestamp", "KEYLESS5009")]
     [DataRow("Proofs", "none", "KEYLESS5001")]
-    [DataRow("PublicKey", "key.pem", "KEYLESS5003")]
-    [DataRow("MinSignatures", "2", "KEYLESS5003")]
-    [DataRow("MaxAge", "1.00:00:00", "KEYLESS5003")]
+    [DataRow("PublicKey", "key.pem", "KEYLESS5009")]
+    [DataRow("MinSignatures", "2", "KEYLESS5009")]
+    [DataRow("MinSignatures", "0", "KEYLESS5001")]
+    [DataRow("MinSignatures", "-1", "KEYLESS5001")]
+    [DataRow("MinSignatures", " 1", "KEYLESS5001")]
+    [DataRow("MinSignatures", "1001", "KEYLESS5001")]
+    [DataRow("MinSignatures", "two", "KEYLESS5001")]
+    [DataRow("MaxAge", "30", "KEYLESS5001")]
+    [DataRow("MaxAge", "00:00:00", "KEYLESS5001")]
+    [DataRow("MaxAge", "-1.00:00:00", "KEYLESS5001")]
+    [DataRow("MaxAge", "1 day", "KEYLESS5001")]
     [DataRow("Annotations", "env", "KEYLESS5001")]
     [DataRow("GitHubRepository", "example-org", "KEYLESS5001")]
     [DataRow("GitHubRef", "", "KEYLESS5001")]
     [DataRow("Annotations", "", "KEYLESS5001")]
     [DataRow("Policy", "", "KEYLESS5001")]
-    public async Task Refuses_metadata_that_cannot_be_or_is_not_built_yet(string metadata, string value, string code)
+    public async Task Refuses_metadata_that_cannot_be(string metadata, string value, string code)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
         string image = world.PushSigned();
@@ -435,7 +433,32 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
-    [DataRow("SigstoreTrustedRoot", "", "KEYLESS2101")]
+    [DataRow(true)]
+    [DataRow(false)]
+    public async Task Tries_each_line_of_a_trusted_root_alone(bool oursFirst)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        await using SandboxHost other = await SandboxHost.StartAsync(cancel: TestContext.CancellationToken);
+        string image = world.PushSigned();
+        string[] lines = [Line(world.Sandbox), Line(other)];
+        await File.WriteAllLinesAsync(world.PathOf("roots.jsonl"), oursFirst ? lines : lines.Reverse(), TestContext.CancellationToken);
+        await File.WriteAllLinesAsync(world.PathOf("others.jsonl"), [lines[1], lines[1]], TestContext.CancellationToken);
+
+        KeylessVerifyContainer both = world.Verify(world.Image(image));
+        both.SigstoreTrustedRoot = "roots.jsonl";
+        Assert.IsTrue(both.Execute(), World.Log(both));
+        KeylessVerifyContainer others = world.Verify(world.Image(image));
+        others.SigstoreTrustedRoot = "others.jsonl";
+        World.Refusal(others, "KEYLESS4002");
+        KeylessSignContainer sign = world.Sign(image);
+        sign.SigstoreTrustedRoot = "roots.jsonl";
+        sign.SigstoreSigningConfig = "signing_config.json";
+        Assert.Contains("2 trusted roots", World.Refusal(sign, "KEYLESS5009"));
+
+        static string Line(SandboxHost sandbox) => System.Text.Json.Nodes.JsonNode.Parse(sandbox.TrustedRoot)!.ToJsonString();
+    }
+
+    [TestMethod]
     [DataRow("SigstoreTrustedRoot", "missing.json", "KEYLESS5012")]
     [DataRow("SigstoreTrustedRoot", "environment", "KEYLESS2102")]
     [DataRow("ContainerVerificationReport", "report.md", "KEYLESS5003")]
@@ -444,7 +467,7 @@ public sealed class VerifyingTaskTests
     [DataRow("ContainerPinnedImagesFile", "images.env", "KEYLESS5003")]
     [DataRow("ContainerVerificationCache", "true", "KEYLESS5003")]
     [DataRow("VerifyContainerImages", "ture", "KEYLESS5001")]
-    [DataRow("SigstoreTufRoot", "root.json", "KEYLESS5003")]
+    [DataRow("SigstoreTufRoot", "root.json", "KEYLESS5009")]
     public async Task Refuses_a_value_that_is_unknown_or_not_built_yet(string property, string value, string code)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
@@ -469,22 +492,6 @@ public sealed class VerifyingTaskTests
     {
         string layer = (string)JsonNode.Parse(signature.Bytes)!["layers"]![0]!["digest"]!;
         Assert.AreNotEqual(from, to);
-        Attach(world, to, world.Sandbox.Registry.FindBlob("team/app", layer)!);
-    }
-
-    private static void Attach(World world, string image, byte[] content, string type = "application/vnd.dev.sigstore.bundle.v0.3+json")
-    {
-        string digest = image.Split('@')[1];
-        byte[] subject = world.Sandbox.Registry.FindManifest("team/app", digest)!.Bytes;
-        byte[] manifest = Encoding.UTF8.GetBytes(new JsonObject
-        {
-            ["schemaVersion"] = 2,
-            ["mediaType"] = "application/vnd.oci.image.manifest.v1+json",
-            ["artifactType"] = type,
-            ["config"] = new JsonObject { ["mediaType"] = "application/vnd.oci.empty.v1+json", ["size"] = 2, ["digest"] = world.Sandbox.Registry.PutBlob("team/app", "{}"u8.ToArray()) },
-            ["layers"] = new JsonArray(new JsonObject { ["mediaType"] = type, ["size"] = content.Length, ["digest"] = world.Sandbox.Registry.PutBlob("team/app", content) }),
-            ["subject"] = new JsonObject { ["mediaType"] = "application/vnd.oci.image.manifest.v1+json", ["size"] = subject.Length, ["digest"] = digest },
-        }.ToJsonString());
-        world.Sandbox.Registry.PutManifest("team/app", null, manifest, "application/vnd.oci.image.manifest.v1+json");
+        world.AttachBundle(to, world.Sandbox.Registry.FindBlob("team/app", layer)!);
     }
 }

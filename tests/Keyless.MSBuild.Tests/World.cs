@@ -63,6 +63,9 @@ internal sealed class World : IAsyncDisposable
         return Sandbox.Registry.Referrers(parts[0], parts[1]);
     }
 
+    /// <summary>Of a file in the project's folder.</summary>
+    public string PathOf(string name) => folder[name];
+
     public KeylessSignContainer Sign(params string[] references) => new()
     {
         BuildEngine = new RecordingEngine(),

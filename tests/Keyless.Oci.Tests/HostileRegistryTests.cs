@@ -256,6 +256,39 @@ public sealed class HostileRegistryTests
     }
 
     [TestMethod]
+    public async Task Asks_for_no_further_page_than_is_read()
+    {
+        await using World world = await World.StartAsync(cancel: Cancel);
+        Answer(world, "/referrers/", context => PageAsync(context, page => $"<{context.Request.Path}?page={page + 1}>; rel=\"next\""));
+        using Registry registry = world.Client();
+
+        await foreach (IReadOnlyList<Descriptor> page in registry.ReadReferrersAsync(Digest.Of("x"u8), Cancel))
+        {
+            Assert.IsNotEmpty(page);
+            break;
+        }
+
+        Assert.AreEqual(1, world.Traffic.Measure().Requests);
+    }
+
+    [TestMethod]
+    [DataRow("layers")]
+    [DataRow("manifests")]
+    public async Task Refuses_a_manifest_with_too_many_entries_as_too_large(string list)
+    {
+        await using World world = await World.StartAsync(cancel: Cancel);
+        string type = list == "layers" ? MediaTypes.OciManifest : MediaTypes.OciIndex;
+        string entry = $$"""{"mediaType":"{{MediaTypes.OciManifest}}","size":1,"digest":"{{Digest.Of("x"u8)}}"}""";
+        byte[] bytes = Encoding.UTF8.GetBytes(
+            $$"""{"schemaVersion":2,"mediaType":"{{type}}","config":{{entry}},"{{list}}":[{{string.Join(',', Enumerable.Repeat(entry, 1001))}}]}""");
+        Digest digest = Digest.Parse(world.Content.PutManifest("app", "many", bytes, type));
+        using Registry registry = world.Client();
+
+        await RefusesAsync(RegistryFailure.TooLarge, $"1001 {list}, more than 1000", () => registry.GetManifestAsync(digest, Cancel));
+        await RefusesAsync(RegistryFailure.TooLarge, $"1001 {list}, more than 1000", () => registry.FindManifestAsync("many", Cancel));
+    }
+
+    [TestMethod]
     [DataRow("</v2/app/referrers/x?page=1>; rel=\"next\"", "leads back")]
     [DataRow("</v2/other/referrers/x?page=1>; rel=\"next\"", "outside this repository")]
     [DataRow("</v2/app/referrers/../../../x?page=1>; rel=\"next\"", "outside this repository")]

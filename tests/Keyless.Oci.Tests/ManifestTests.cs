@@ -95,7 +95,7 @@ public sealed class ManifestTests
         string Many(int count) => $$"""{"schemaVersion":2,"manifests":[{{string.Join(',', Enumerable.Repeat(Entry, count))}}]}""";
 
         Assert.HasCount(1000, Parse(Many(1000), MediaTypes.OciIndex).Manifests);
-        Assert.Contains("1001 manifests", Assert.ThrowsExactly<FormatException>(() => Parse(Many(1001), MediaTypes.OciIndex)).Message);
+        Assert.Contains("1001 manifests", Assert.ThrowsExactly<TooManyException>(() => Parse(Many(1001), MediaTypes.OciIndex)).Message);
     }
 
     [TestMethod]

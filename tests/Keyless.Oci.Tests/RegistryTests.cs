@@ -146,7 +146,7 @@ public sealed class RegistryTests
     }
 
     [TestMethod]
-    public async Task Says_that_there_is_no_referrers_API_by_null_and_never_by_an_empty_list()
+    public async Task Says_that_there_is_no_referrers_API_by_no_page_and_never_by_an_empty_one()
     {
         await using World world = await World.StartAsync(referrersApi: false, Cancel);
         using Registry registry = world.Client();
@@ -154,6 +154,17 @@ public sealed class RegistryTests
         Assert.IsNull(await registry.GetReferrersAsync(world.Image().Digest, Cancel));
         world.Content.ReferrersApi = true;
         Assert.IsEmpty((await registry.GetReferrersAsync(world.Image().Digest, Cancel))!);
+    }
+
+    [TestMethod]
+    public async Task Finds_what_a_tag_holds_or_nothing()
+    {
+        await using World world = await World.StartAsync(cancel: Cancel);
+        Descriptor image = world.Image();
+        using Registry registry = world.Client();
+
+        Assert.AreEqual(image.Digest, (await registry.FindManifestAsync("1.0", Cancel))!.Digest);
+        Assert.IsNull(await registry.FindManifestAsync("2.0", Cancel));
     }
 
     [TestMethod]
@@ -194,7 +205,9 @@ public sealed class RegistryTests
         var tag = await Assert.ThrowsExactlyAsync<RegistryException>(() => registry.GetFallbackReferrersAsync(Digest.Of("x"u8), Cancel));
 
         Assert.AreEqual((failure, status), (api.Failure, (int)api.Status!));
+        var other = await Assert.ThrowsExactlyAsync<RegistryException>(() => registry.FindManifestAsync("1.0", Cancel));
         Assert.AreEqual((failure, status), (tag.Failure, (int)tag.Status!));
+        Assert.AreEqual((failure, status), (other.Failure, (int)other.Status!));
     }
 
     [TestMethod]

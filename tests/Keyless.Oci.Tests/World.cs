@@ -84,5 +84,20 @@ internal sealed class World : IAsyncDisposable
     }
 }
 
+internal static class Pages
+{
+    /// <summary>All pages of referrers in one list; null where there is not even a first page.</summary>
+    public static async Task<IReadOnlyList<Descriptor>?> GetReferrersAsync(this Registry registry, Digest subject, CancellationToken cancel)
+    {
+        List<Descriptor>? all = null;
+        await foreach (IReadOnlyList<Descriptor> page in registry.ReadReferrersAsync(subject, cancel))
+        {
+            (all ??= []).AddRange(page);
+        }
+
+        return all;
+    }
+}
+
 /// <param name="Authorizations">Of every request it got, empty where there was none.</param>
 internal sealed record Stranger(Uri BaseUrl, List<string> Authorizations);

@@ -75,7 +75,7 @@ public sealed class CommandTests
             string registry = printed.Single(line => line.StartsWith("  registry ", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
             string folder = printed.Single(line => line.StartsWith("  files ", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
             StringAssert.StartsWith(folder, temporary.Path, StringComparison.Ordinal);
-            Assert.HasCount(4, Directory.GetFiles(folder));
+            Assert.HasCount(10, Directory.GetFiles(folder));
             using (var client = new HttpClient())
             {
                 client.DefaultRequestHeaders.UserAgent.ParseAdd("someone/1.0");

@@ -1,5 +1,6 @@
 using System.Formats.Asn1;
 using System.Net;
+using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
@@ -46,6 +47,37 @@ public sealed class FulcioTests
         X509Certificate2[] chain = await IssueAsync(fulcio, WithPossession(key, "dev@example.com"));
 
         Assert.AreEqual("dev@example.com", Name(chain[0], tag: 1));
+    }
+
+    // cosign 2 speaks it: https://github.com/sigstore/fulcio, pkg/api/client.go.
+    [TestMethod]
+    public async Task Speaks_version_1_too()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var tokens = new List<string>();
+        var fulcio = new Fulcio(new CtLog(TimeProvider.System), token => { tokens.Add(token); return GitHub(); }, TimeProvider.System);
+        await using World world = await World.StartAsync(fulcio.Map, TestContext.CancellationToken);
+        world.Client.DefaultRequestHeaders.Authorization = new("Bearer", "token");
+
+        using HttpResponseMessage response = await world.Client.PostAsJsonAsync(
+            "/api/v1/signingCert",
+            new JsonObject
+            {
+                ["publicKey"] = new JsonObject { ["content"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(key.ExportSubjectPublicKeyInfoPem())) },
+                ["signedEmailAddress"] = Convert.ToBase64String(World.Sign(key, Encoding.UTF8.GetBytes((string)GitHub()["sub"]!))),
+                ["certificateSigningRequest"] = null,
+            },
+            TestContext.CancellationToken);
+        string text = await response.Content.ReadAsStringAsync(TestContext.CancellationToken);
+
+        Assert.AreEqual(HttpStatusCode.Created, response.StatusCode, text);
+        Assert.AreEqual("token", tokens.Single());
+        var chain = new X509Certificate2Collection();
+        chain.ImportFromPem(text);
+        CollectionAssert.AreEqual(key.ExportSubjectPublicKeyInfo(), chain[0].PublicKey.ExportSubjectPublicKeyInfo());
+        Assert.IsTrue(Chains(chain[0], chain[1], chain[2]));
+        string root = await world.Client.GetStringAsync("/api/v1/rootCert", TestContext.CancellationToken);
+        Assert.EndsWith(root, text);
     }
 
     [TestMethod]

@@ -66,8 +66,7 @@ public sealed class RekorTests
     {
         await using World world = await World.StartAsync(new RekorV1(TimeProvider.System, "rekor.test").Map, Cancel);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        string signature = Convert.ToBase64String(World.Sign(key, Encoding.UTF8.GetBytes("DSSEv1 4 t/ü 2 {}")));
-        string envelope = new JsonObject { ["payload"] = "e30=", ["payloadType"] = "t/ü", ["signatures"] = new JsonArray(new JsonObject { ["sig"] = signature }) }.ToJsonString();
+        string envelope = Envelope(key, "{}"), signature = (string)JsonNode.Parse(envelope)!["signatures"]![0]!["sig"]!;
         string verifier = Base64(key.ExportSubjectPublicKeyInfoPem() + "\n");
 
         (HttpResponseMessage response, JsonObject body) = await world.PostAsync(V1, Dsse(envelope, verifier), Cancel);
@@ -77,6 +76,83 @@ public sealed class RekorTests
             .Replace("\"E\"", $"\"{Hex(envelope)}\"", StringComparison.Ordinal).Replace("\"P\"", $"\"{Hex("{}")}\"", StringComparison.Ordinal)
             .Replace("\"S\"", $"\"{signature}\"", StringComparison.Ordinal).Replace("\"V\"", $"\"{verifier}\"", StringComparison.Ordinal);
         Assert.AreEqual(expected, Encoding.UTF8.GetString(Convert.FromBase64String((string)body.Single().Value!["body"]!)));
+    }
+
+    // What cosign 2 logs with --rekor-entry-type intoto.
+    [TestMethod]
+    public async Task Version_1_logs_of_intoto_0_0_1_the_hashes_and_the_key()
+    {
+        await using World world = await World.StartAsync(new RekorV1(TimeProvider.System, "rekor.test").Map, Cancel);
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        string envelope = Envelope(key, "{}"), verifier = Base64(key.ExportSubjectPublicKeyInfoPem() + "\n");
+        JsonObject Proposed(string publicKey) => new()
+        {
+            ["apiVersion"] = "0.0.1",
+            ["kind"] = "intoto",
+            ["spec"] = new JsonObject { ["content"] = new JsonObject { ["envelope"] = envelope }, ["publicKey"] = publicKey },
+        };
+
+        (HttpResponseMessage response, JsonObject body) = await world.PostAsync(V1, Proposed(verifier), Cancel);
+        using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        (HttpResponseMessage refused, _) = await world.PostAsync(V1, Proposed(Base64(other.ExportSubjectPublicKeyInfoPem() + "\n")), Cancel);
+
+        Assert.AreEqual(HttpStatusCode.Created, response.StatusCode, body.ToJsonString());
+        Assert.AreEqual(
+            """{"apiVersion":"0.0.1","kind":"intoto","spec":{"content":{"hash":{"algorithm":"sha256","value":"E"},"payloadHash":{"algorithm":"sha256","value":"P"}},"publicKey":"V"}}"""
+                .Replace("\"E\"", $"\"{Hex(envelope)}\"", StringComparison.Ordinal).Replace("\"P\"", $"\"{Hex("{}")}\"", StringComparison.Ordinal).Replace("\"V\"", $"\"{verifier}\"", StringComparison.Ordinal),
+            Encoding.UTF8.GetString(Convert.FromBase64String((string)body.Single().Value!["body"]!)));
+        Assert.AreEqual(HttpStatusCode.BadRequest, refused.StatusCode);
+    }
+
+    // What older clients for provenance log: the members of the envelope once more in base64.
+    [TestMethod]
+    public async Task Version_1_logs_of_intoto_0_0_2_the_signature_too()
+    {
+        await using World world = await World.StartAsync(new RekorV1(TimeProvider.System, "rekor.test").Map, Cancel);
+
+        (HttpResponseMessage response, JsonObject body) = await world.PostAsync(V1, Intoto("{}", out string canonical), Cancel);
+
+        Assert.AreEqual(HttpStatusCode.Created, response.StatusCode, body.ToJsonString());
+        Assert.AreEqual(canonical, Encoding.UTF8.GetString(Convert.FromBase64String((string)body.Single().Value!["body"]!)));
+    }
+
+    [TestMethod]
+    public async Task Version_1_refuses_an_intoto_envelope_with_another_payload()
+    {
+        await using World world = await World.StartAsync(new RekorV1(TimeProvider.System, "rekor.test").Map, Cancel);
+        JsonObject proposed = Intoto("{}", out _);
+        proposed["spec"]!["content"]!["envelope"]!["payload"] = Base64(Base64("[]"));
+
+        (HttpResponseMessage response, JsonObject error) = await world.PostAsync(V1, proposed, Cancel);
+
+        Assert.AreEqual(HttpStatusCode.BadRequest, response.StatusCode);
+        StringAssert.Contains((string)error["message"]!, "does not verify");
+    }
+
+    [TestMethod]
+    public async Task Version_1_finds_entries_by_id_by_index_and_as_proposed()
+    {
+        await using World world = await World.StartAsync(new RekorV1(TimeProvider.System, "rekor.test").Map, Cancel);
+        JsonObject proposed = HashedRekord("hello", out _);
+        (_, JsonObject first) = await world.PostAsync(V1, proposed, Cancel);
+        (string id, JsonNode? entry) = first.Single();
+        long index = (long)entry!["logIndex"]!;
+
+        foreach (JsonObject query in new JsonObject[]
+        {
+            new() { ["entryUUIDs"] = new JsonArray(id) },
+            new() { ["logIndexes"] = new JsonArray(index) },
+            new() { ["entries"] = new JsonArray(proposed.DeepClone()) },
+        })
+        {
+            using HttpResponseMessage response = await world.Client.PostAsJsonAsync($"{V1}/retrieve", query, Cancel);
+            Assert.AreEqual(id, (await response.Content.ReadFromJsonAsync<JsonArray>(Cancel))!.Single()!.AsObject().Single().Key);
+        }
+
+        Assert.AreEqual(id, (await world.Client.GetFromJsonAsync<JsonObject>($"{V1}?logIndex={index}", Cancel))!.Single().Key);
+        using HttpResponseMessage none = await world.Client.PostAsJsonAsync(
+            $"{V1}/retrieve", new JsonObject { ["logIndexes"] = new JsonArray(index + 1), ["entries"] = new JsonArray(HashedRekord("not there", out _)) }, Cancel);
+        Assert.AreEqual("[]", await none.Content.ReadAsStringAsync(Cancel));
     }
 
     [TestMethod]
@@ -179,12 +255,33 @@ public sealed class RekorTests
         return JsonNode.Parse(canonical)!.AsObject();
     }
 
+    private static string Envelope(ECDsa key, string payload) => new JsonObject
+    {
+        ["payload"] = Base64(payload),
+        ["payloadType"] = "t/ü",
+        ["signatures"] = new JsonArray(new JsonObject { ["sig"] = Convert.ToBase64String(World.Sign(key, Encoding.UTF8.GetBytes($"DSSEv1 4 t/ü {payload.Length} {payload}"))) }),
+    }.ToJsonString();
+
     private static JsonObject Dsse(string envelope, string verifier) => new()
     {
         ["apiVersion"] = "0.0.1",
         ["kind"] = "dsse",
         ["spec"] = new JsonObject { ["proposedContent"] = new JsonObject { ["envelope"] = envelope, ["verifiers"] = new JsonArray(verifier) } },
     };
+
+    private static JsonObject Intoto(string payload, out string canonical)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        string signature = Base64(Convert.ToBase64String(World.Sign(key, Encoding.UTF8.GetBytes($"DSSEv1 1 t {payload.Length} {payload}"))));
+        canonical = """{"apiVersion":"0.0.2","kind":"intoto","spec":{"content":{"envelope":{"payloadType":"t","signatures":[{"publicKey":"<KEY>","sig":"<SIG>"}]},"hash":{"algorithm":"sha256","value":"<HASH>"},"payloadHash":{"algorithm":"sha256","value":"<PAYLOAD>"}}}}"""
+            .Replace("<KEY>", Base64(key.ExportSubjectPublicKeyInfoPem() + "\n"), StringComparison.Ordinal).Replace("<SIG>", signature, StringComparison.Ordinal)
+            .Replace("<HASH>", Hex("an envelope"), StringComparison.Ordinal).Replace("<PAYLOAD>", Hex(payload), StringComparison.Ordinal);
+        JsonObject proposed = JsonNode.Parse(canonical)!.AsObject();
+        JsonObject content = proposed["spec"]!["content"]!.AsObject();
+        content.Remove("payloadHash");
+        content["envelope"]!["payload"] = Base64(Base64(payload));
+        return proposed;
+    }
 
     private static JsonObject Request(string text, out string canonical)
     {

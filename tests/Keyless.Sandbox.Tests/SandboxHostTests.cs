@@ -50,6 +50,13 @@ public sealed class SandboxHostTests
         Assert.AreEqual(sandbox.TrustedRoot, File.ReadAllText(folder["world/trusted_root.json"]));
         Assert.AreEqual(sandbox.SigningConfig, File.ReadAllText(folder["world/signing_config.json"]));
         Assert.AreEqual(sandbox.ClientTrustConfig, File.ReadAllText(folder["world/client_trust_config.json"]));
+        CollectionAssert.AreEqual(sandbox.Tuf.FirstRoot, File.ReadAllBytes(folder["world/root.json"]));
+        foreach ((string name, string file) in SandboxHost.Cosign2Environment(folder["world"]))
+        {
+            CollectionAssert.Contains(File.ReadAllLines(folder["world/environment.cosign2"]), $"export {name}='{file}'");
+            Assert.StartsWith("-----BEGIN ", File.ReadAllText(file));
+        }
+
         string[] lines = File.ReadAllLines(folder["world/environment"]);
         CollectionAssert.Contains(lines, $"export ACTIONS_ID_TOKEN_REQUEST_URL='{sandbox.Issuer.Url}/github/token?api-version=2.0'");
         CollectionAssert.Contains(lines, "export GITHUB_REPOSITORY='example-org/example-repo'");

@@ -84,8 +84,8 @@ public sealed class CertificateTests
         Instead("cert.san", San(critical: true, (6, Forge.Identity), (6, Forge.Identity)));
         Instead("cert.san", San(critical: true, (6, Forge.Identity), (1, "dev@example.com")));
         Instead("cert.san", San(critical: true));
-        Instead("cert.san", San(critical: true, (2, "example.com")));
-        Instead("cert.san", San(critical: true, (6, "https://example.com/" + new string('a', 9000))));
+        Instead("policy.san-type", San(critical: true, (2, "example.com")));
+        Instead("bundle.limit", San(critical: true, (6, "https://example.com/" + new string('a', 9000))));
         Instead("policy.san-encoding", San(critical: true, (6, Forge.Identity + "\0")));
         Instead("policy.san-encoding", San(critical: true, (6, "")));
         Instead("policy.san-encoding", San(critical: true, (6, Forge.Identity + "\n")));
@@ -95,10 +95,10 @@ public sealed class CertificateTests
     [Clause("C.37", "C.38", "C.39")]
     public void Refuses_two_answers_to_who_vouched()
     {
-        Instead("cert.extension", LeafExtensions.Extension(1, "https://elsewhere.example"));
-        Verdict.Refuses("cert.extension", Forge.V2 with { Extensions = extensions => extensions.Where(extension => extension.Oid!.Value is not ("1.3.6.1.4.1.57264.1.1" or "1.3.6.1.4.1.57264.1.8")) });
-        Instead("cert.extension", new X509Extension("1.3.6.1.4.1.57264.1.8", System.Text.Encoding.UTF8.GetBytes(Forge.Issuer), critical: false));
-        Instead("cert.extension", new X509Extension("1.3.6.1.4.1.57264.1.5", [0xff, 0xfe], critical: false));
+        Instead("policy.issuer-conflict", LeafExtensions.Extension(1, "https://elsewhere.example"));
+        Verdict.Refuses("policy.issuer-missing", Forge.V2 with { Extensions = extensions => extensions.Where(extension => extension.Oid!.Value is not ("1.3.6.1.4.1.57264.1.1" or "1.3.6.1.4.1.57264.1.8")) });
+        Instead("policy.extension", new X509Extension("1.3.6.1.4.1.57264.1.8", System.Text.Encoding.UTF8.GetBytes(Forge.Issuer), critical: false));
+        Instead("policy.extension", new X509Extension("1.3.6.1.4.1.57264.1.5", [0xff, 0xfe], critical: false));
         Verdict.Accepts(Forge.V2 with { Extensions = extensions => extensions.Where(extension => extension.Oid!.Value != "1.3.6.1.4.1.57264.1.8") });
         Verdict.Accepts(Forge.V2 with { Extensions = extensions => extensions.Where(extension => extension.Oid!.Value != "1.3.6.1.4.1.57264.1.1") });
     }

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
 using Keyless.Sigstore.Formats;
+using Bc = Org.BouncyCastle.Math.EC.Rfc8032;
 using Tree = Keyless.Sandbox.MerkleTree;
 
 namespace Keyless.Sigstore.Tests;
@@ -41,6 +42,24 @@ internal sealed record Forge
 
     /// <summary>Of the leaf. A new P-256 key unless given.</summary>
     public AsymmetricAlgorithm? Key { get; init; }
+
+    /// <summary>Instead of <see cref="Key"/>, for kinds of keys that .NET does not have, and for other schemes.</summary>
+    public ForgedKey? Signer { get; init; }
+
+    /// <summary>The bundle has the key's hint and no certificate; verify with <see cref="ManagedPolicy"/>.</summary>
+    public bool Managed { get; init; }
+
+    /// <summary>Of the bundle: 0.1, 0.2 or 0.3.</summary>
+    public string Version { get; init; } = "0.3";
+
+    /// <summary>What old versions carry after the leaf.</summary>
+    public IReadOnlyList<byte[]> Chain { get; init; } = [World.Fulcio.Intermediate.Certificate.RawData];
+
+    /// <summary>The artifact, signed as it is (a message signature); null for a statement about <see cref="Image"/>.</summary>
+    public byte[]? Content { get; init; }
+
+    /// <summary>Verify a message signature with nothing but the SHA-256 digest of its artifact.</summary>
+    public bool ByDigest { get; init; }
 
     /// <summary>Edits the claims of the token that Fulcio was given.</summary>
     public Action<JsonObject>? Claims { get; init; }
@@ -82,7 +101,17 @@ internal sealed record Forge
     /// <summary>Edits the trusted root.</summary>
     public Action<JsonObject>? Root { get; init; }
 
-    public VerifiedBundle Verify(Policy? policy = null) => new Verifier(TrustedRoot()).Verify(Make(), Image, policy ?? Policy);
+    /// <summary>Who signed is the policy's key.</summary>
+    public Policy ManagedPolicy => Policy.ForKey(ManagedKey.FromPem(PemEncoding.WriteString("PUBLIC KEY", SigningKey().Spki)), Content is null ? PredicateType : null);
+
+    public Artifact Artifact => Content is null ? Image : ByDigest ? ArtifactDigest.Sha256(Convert.ToHexStringLower(SHA256.HashData(Content))) : Artifact.FromContent(Content);
+
+    private Policy DefaultPolicy => Managed ? ManagedPolicy : Content is null ? Policy : Policy.Exactly(Identity, Issuer, null);
+
+    public VerifiedSignature Verify(Policy? policy = null) => Judge(Make(), policy);
+
+    /// <summary>Verifies a bundle that was made of this recipe and then edited.</summary>
+    public VerifiedSignature Judge(byte[] bundle, Policy? policy = null) => new Verifier(TrustedRoot()).Verify(bundle, Artifact, policy ?? DefaultPolicy);
 
     public TrustedRoot TrustedRoot()
     {
@@ -107,34 +136,55 @@ internal sealed record Forge
         }
     }
 
+    private ForgedKey SigningKey() => Signer ?? (Key is { } key ? ForgedKey.Of(key, Hash) : World.UsualKey);
+
     private JsonObject MakeBundle()
     {
-        using AsymmetricAlgorithm? own = Key is null ? ECDsa.Create(ECCurve.NamedCurves.nistP256) : null;
-        AsymmetricAlgorithm key = Key ?? own!;
-        byte[] certificate = Certificate(Issue(key.ExportSubjectPublicKeyInfo()));
-        byte[] encoding = DsseEnvelope.PreAuthenticationEncoding(PayloadType, Payload);
-        byte[] signature = Signature(Sign(key, Signed(encoding)));
+        ForgedKey key = SigningKey();
+        byte[] verifier = Managed ? key.Spki : Certificate(Issue(key.Spki));
+        byte[] message = Content ?? DsseEnvelope.PreAuthenticationEncoding(PayloadType, Payload);
+        byte[] signature = Signature(key.Sign(Signed(message)));
+        var signed = new Signed(message, Content is null ? Payload : null, PayloadType, signature, verifier, Managed, key.Details, key.Hash);
         return new JsonObject
         {
-            ["mediaType"] = "application/vnd.dev.sigstore.bundle.v0.3+json",
+            ["mediaType"] = Version == "0.3" ? "application/vnd.dev.sigstore.bundle.v0.3+json" : $"application/vnd.dev.sigstore.bundle+json;version={Version}",
             ["verificationMaterial"] = new JsonObject
             {
-                ["certificate"] = new JsonObject { ["rawBytes"] = Convert.ToBase64String(certificate) },
-                ["tlogEntries"] = new JsonArray([.. Entries.Select(entry => entry.Make(encoding, Payload, signature, certificate))]),
+                [Managed ? "publicKey" : Version == "0.3" ? "certificate" : "x509CertificateChain"] = Material(verifier),
+                ["tlogEntries"] = new JsonArray([.. Entries.Select(entry => entry.Make(signed))]),
                 ["timestampVerificationData"] = new JsonObject
                 {
                     ["rfc3161Timestamps"] = new JsonArray(
                         [.. Timestamps.Select(stamp => new JsonObject { ["signedTimestamp"] = Convert.ToBase64String(stamp.Make(signature)) })]),
                 },
             },
-            ["dsseEnvelope"] = new JsonObject
-            {
-                ["payloadType"] = PayloadType,
-                ["payload"] = Convert.ToBase64String(Payload),
-                ["signatures"] = new JsonArray(new JsonObject { ["sig"] = Convert.ToBase64String(signature), ["keyid"] = "" }),
-            },
+            [Content is null ? "dsseEnvelope" : "messageSignature"] = Content is null ? Envelope(signature) : Message(message, signature, key.Hash),
         };
     }
+
+    private JsonObject Material(byte[] verifier)
+    {
+        if (Managed)
+        {
+            return new JsonObject { ["hint"] = Convert.ToBase64String(SHA256.HashData(verifier)) };
+        }
+
+        static JsonObject Raw(byte[] der) => new() { ["rawBytes"] = Convert.ToBase64String(der) };
+        return Version == "0.3" ? Raw(verifier) : new JsonObject { ["certificates"] = new JsonArray([Raw(verifier), .. Chain.Select(Raw)]) };
+    }
+
+    private JsonObject Envelope(byte[] signature) => new()
+    {
+        ["payloadType"] = PayloadType,
+        ["payload"] = Convert.ToBase64String(Payload),
+        ["signatures"] = new JsonArray(new JsonObject { ["sig"] = Convert.ToBase64String(signature), ["keyid"] = "" }),
+    };
+
+    private static JsonObject Message(byte[] message, byte[] signature, HashAlgorithmName hash) => new()
+    {
+        ["messageDigest"] = new JsonObject { ["algorithm"] = $"SHA2_{hash.Name![3..]}", ["digest"] = Convert.ToBase64String(CryptographicOperations.HashData(hash, message)) },
+        ["signature"] = Convert.ToBase64String(signature),
+    };
 
     private byte[] Issue(byte[] spki)
     {
@@ -151,21 +201,13 @@ internal sealed record Forge
             : Authority.Issue(nobody, key, NotBefore, NotAfter, serial, [.. extensions, Fulcio.SctExtension(CtLog.List(scts))]).RawData;
     }
 
-    private byte[] Sign(AsymmetricAlgorithm key, byte[] data) => key switch
-    {
-        RSA rsa => rsa.SignData(data, Hash ?? HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1),
-        ECDsa ecdsa => ecdsa.SignData(data, Hash ?? HashOf(ecdsa), DSASignatureFormat.Rfc3279DerSequence),
-        _ => throw new NotSupportedException(),
-    };
-
-    private static HashAlgorithmName HashOf(ECDsa key) =>
-        key.KeySize switch { 256 => HashAlgorithmName.SHA256, 384 => HashAlgorithmName.SHA384, _ => HashAlgorithmName.SHA512 };
-
     /// <summary>The services of which the trusted root speaks, and a few that it does not know.</summary>
     public static class World
     {
         public const string V2Url = "https://log.sandbox:3000/path";
         private static readonly StoppedClock Clock = new(Now);
+
+        public static ForgedKey UsualKey { get; } = ForgedKey.Of(ECDsa.Create(ECCurve.NamedCurves.nistP256), null);
 
         public static CtLog CtLog { get; } = new(Clock);
 
@@ -230,10 +272,67 @@ internal sealed record Forge
     }
 }
 
+/// <summary>A key that can sign in one scheme, under the scheme's name in Rekor v2.</summary>
+internal sealed record ForgedKey(byte[] Spki, string Details, HashAlgorithmName Hash, Func<byte[], byte[]> Sign)
+{
+    private static readonly byte[] Ed25519Head = Convert.FromHexString("302a300506032b6570032100");
+
+    /// <param name="hash">Null for the one that goes with the key.</param>
+    /// <param name="padding">Of RSA; PKCS #1 v1.5 unless given.</param>
+    public static ForgedKey Of(AsymmetricAlgorithm key, HashAlgorithmName? hash, RSASignaturePadding? padding = null)
+    {
+        padding ??= RSASignaturePadding.Pkcs1;
+        HashAlgorithmName used = hash ?? (key is ECDsa { KeySize: 384 } ? HashAlgorithmName.SHA384 : key is ECDsa { KeySize: 521 } ? HashAlgorithmName.SHA512 : HashAlgorithmName.SHA256);
+        return key switch
+        {
+            RSA rsa => new(rsa.ExportSubjectPublicKeyInfo(), $"PKIX_RSA_{(padding == RSASignaturePadding.Pss ? "PSS" : "PKCS1V15")}_{rsa.KeySize}_SHA256", used, data => rsa.SignData(data, used, padding)),
+            ECDsa ecdsa => new(
+                ecdsa.ExportSubjectPublicKeyInfo(), $"PKIX_ECDSA_P{ecdsa.KeySize}_SHA_{used.Name![3..]}", used, data => ecdsa.SignData(data, used, DSASignatureFormat.Rfc3279DerSequence)),
+            _ => throw new NotSupportedException(),
+        };
+    }
+
+    /// <param name="prehash">Ed25519ph.</param>
+    public static ForgedKey Ed25519(bool prehash)
+    {
+        byte[] secret = RandomNumberGenerator.GetBytes(32);
+        byte[] point = new byte[32];
+        Bc.Ed25519.GeneratePublicKey(secret, 0, point, 0);
+        return new([.. Ed25519Head, .. point], prehash ? "PKIX_ED25519_PH" : "PKIX_ED25519", prehash ? HashAlgorithmName.SHA512 : HashAlgorithmName.SHA256, data =>
+        {
+            byte[] signature = new byte[64];
+            if (prehash)
+            {
+                Bc.Ed25519.SignPrehash(secret, 0, [], SHA512.HashData(data), 0, signature, 0);
+            }
+            else
+            {
+                Bc.Ed25519.Sign(secret, 0, data, 0, data.Length, signature, 0);
+            }
+
+            return signature;
+        });
+    }
+}
+
+/// <summary>What a log is told of a signature.</summary>
+/// <param name="Message">What was signed: the artifact, or the DSSE encoding.</param>
+/// <param name="Payload">Of the envelope; null for a message signature.</param>
+/// <param name="Verifier">DER of the certificate, or of the managed key.</param>
+internal sealed record Signed(byte[] Message, byte[]? Payload, string PayloadType, byte[] Signature, byte[] Verifier, bool Managed, string Details, HashAlgorithmName Hash)
+{
+    public string Pem => Convert.ToBase64String(Encoding.UTF8.GetBytes(PemEncoding.WriteString(Managed ? "PUBLIC KEY" : "CERTIFICATE", Verifier) + "\n"));
+
+    public byte[] Digest => CryptographicOperations.HashData(Hash, Message);
+}
+
 /// <summary>An entry in one of the logs: at index 4 of a tree of 7, unless said otherwise.</summary>
 internal sealed record LoggedIn(LogKind Log)
 {
     public Func<JsonObject, JsonObject> Body { get; init; } = body => body;
+
+    /// <summary>An envelope is logged as intoto 0.0.2, as cosign 1 and 2 did.</summary>
+    public bool Intoto { get; init; }
 
     public Func<byte[], byte[]> BodyBytes { get; init; } = body => body;
 
@@ -269,9 +368,9 @@ internal sealed record LoggedIn(LogKind Log)
 
     private RekorV2 RekorV2 => Strange ? Forge.World.StrangeV2 : Log == LogKind.V2Ecdsa ? Forge.World.V2Ecdsa : Forge.World.V2;
 
-    public JsonObject Make(byte[] encoding, byte[] payload, byte[] signature, byte[] certificate)
+    public JsonObject Make(Signed signed)
     {
-        JsonObject honest = Log == LogKind.V1 ? Dsse(payload, signature, certificate) : HashedRekord(encoding, signature, certificate);
+        JsonObject honest = Log != LogKind.V1 ? HashedRekord2(signed) : signed.Payload is null ? HashedRekord1(signed) : Intoto ? Intoto2(signed) : Dsse(signed);
         byte[] body = BodyBytes(CanonicalJson.Bytes(Body(honest)));
         var tree = new Tree();
         for (int leaf = 0; leaf < Size; leaf++)
@@ -311,57 +410,56 @@ internal sealed record LoggedIn(LogKind Log)
         return entry;
     }
 
-    private static JsonObject Dsse(byte[] payload, byte[] signature, byte[] certificate) => new()
+    private static JsonObject Dsse(Signed signed) => Entry("dsse", "0.0.1", new JsonObject
     {
-        ["apiVersion"] = "0.0.1",
-        ["kind"] = "dsse",
-        ["spec"] = new JsonObject
-        {
-            ["envelopeHash"] = new JsonObject { ["algorithm"] = "sha256", ["value"] = new string('0', 64) },
-            ["payloadHash"] = new JsonObject { ["algorithm"] = "sha256", ["value"] = Convert.ToHexStringLower(SHA256.HashData(payload)) },
-            ["signatures"] = new JsonArray(new JsonObject
-            {
-                ["signature"] = Convert.ToBase64String(signature),
-                ["verifier"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(PemEncoding.WriteString("CERTIFICATE", certificate) + "\n")),
-            }),
-        },
-    };
+        ["envelopeHash"] = new JsonObject { ["algorithm"] = "sha256", ["value"] = new string('0', 64) },
+        ["payloadHash"] = new JsonObject { ["algorithm"] = "sha256", ["value"] = Convert.ToHexStringLower(SHA256.HashData(signed.Payload!)) },
+        ["signatures"] = new JsonArray(new JsonObject { ["signature"] = Convert.ToBase64String(signed.Signature), ["verifier"] = signed.Pem }),
+    });
 
-    // The digest is of what DSSE signs, by the hash that goes with the key.
-    private static JsonObject HashedRekord(byte[] encoding, byte[] signature, byte[] certificate)
+    private static JsonObject Intoto2(Signed signed) => Entry("intoto", "0.0.2", new JsonObject
     {
-        (string details, HashAlgorithmName hash) = DetailsOf(certificate);
-        return new JsonObject
+        ["content"] = new JsonObject
         {
-            ["apiVersion"] = "0.0.2",
-            ["kind"] = "hashedrekord",
-            ["spec"] = new JsonObject
+            ["envelope"] = new JsonObject
             {
-                ["hashedRekordV002"] = new JsonObject
+                ["payloadType"] = signed.PayloadType,
+                ["signatures"] = new JsonArray(new JsonObject
                 {
-                    ["data"] = new JsonObject { ["algorithm"] = $"SHA2_{hash.Name![3..]}", ["digest"] = Convert.ToBase64String(CryptographicOperations.HashData(hash, encoding)) },
-                    ["signature"] = new JsonObject
-                    {
-                        ["content"] = Convert.ToBase64String(signature),
-                        ["verifier"] = new JsonObject { ["keyDetails"] = details, ["x509Certificate"] = new JsonObject { ["rawBytes"] = Convert.ToBase64String(certificate) } },
-                    },
+                    ["publicKey"] = signed.Pem,
+                    ["sig"] = Convert.ToBase64String(Encoding.ASCII.GetBytes(Convert.ToBase64String(signed.Signature))),
+                }),
+            },
+            ["hash"] = new JsonObject { ["algorithm"] = "sha256", ["value"] = new string('0', 64) },
+            ["payloadHash"] = new JsonObject { ["algorithm"] = "sha256", ["value"] = Convert.ToHexStringLower(SHA256.HashData(signed.Payload!)) },
+        },
+    });
+
+    private static JsonObject HashedRekord1(Signed signed) => Entry("hashedrekord", "0.0.1", new JsonObject
+    {
+        ["data"] = new JsonObject { ["hash"] = new JsonObject { ["algorithm"] = signed.Hash.Name!.ToLowerInvariant(), ["value"] = Convert.ToHexStringLower(signed.Digest) } },
+        ["signature"] = new JsonObject { ["content"] = Convert.ToBase64String(signed.Signature), ["publicKey"] = new JsonObject { ["content"] = signed.Pem } },
+    });
+
+    // The digest is of the artifact, or of what DSSE signs, by the hash that goes with the key.
+    private static JsonObject HashedRekord2(Signed signed) => Entry("hashedrekord", "0.0.2", new JsonObject
+    {
+        ["hashedRekordV002"] = new JsonObject
+        {
+            ["data"] = new JsonObject { ["algorithm"] = $"SHA2_{signed.Hash.Name![3..]}", ["digest"] = Convert.ToBase64String(signed.Digest) },
+            ["signature"] = new JsonObject
+            {
+                ["content"] = Convert.ToBase64String(signed.Signature),
+                ["verifier"] = new JsonObject
+                {
+                    ["keyDetails"] = signed.Details,
+                    [signed.Managed ? "publicKey" : "x509Certificate"] = new JsonObject { ["rawBytes"] = Convert.ToBase64String(signed.Verifier) },
                 },
             },
-        };
-    }
+        },
+    });
 
-    private static (string Details, HashAlgorithmName Hash) DetailsOf(byte[] certificate)
-    {
-        try
-        {
-            SubmittedKey key = SubmittedKey.FromCertificate(certificate);
-            return (key.Details, key.Hash);
-        }
-        catch (Microsoft.AspNetCore.Http.BadHttpRequestException)
-        {
-            return ("PKIX_ECDSA_P256_SHA_256", HashAlgorithmName.SHA256); // a certificate that is broken on purpose
-        }
-    }
+    private static JsonObject Entry(string kind, string version, JsonObject spec) => new() { ["apiVersion"] = version, ["kind"] = kind, ["spec"] = spec };
 }
 
 /// <summary>An RFC 3161 timestamp over the signature.</summary>
@@ -389,8 +487,16 @@ internal sealed record Stamped
 
     public Func<byte[], byte[]> Edit { get; init; } = response => response;
 
+    /// <summary>Instead of all of the above: a token of which every part can be chosen.</summary>
+    public ForgedToken? Token { get; init; }
+
     public byte[] Make(byte[] signature)
     {
+        if (Token is { } token)
+        {
+            return token.Make(signature);
+        }
+
         HashAlgorithmName hash = HashAlgorithm switch { Sha256 => HashAlgorithmName.SHA256, "2.16.840.1.101.3.4.2.2" => HashAlgorithmName.SHA384, "2.16.840.1.101.3.4.2.3" => HashAlgorithmName.SHA512, _ => HashAlgorithmName.SHA1 };
         var query = new TimestampQuery(HashAlgorithm, CryptographicOperations.HashData(hash, Over(signature)), null, null, WithCertificate);
         (X509Certificate2 certificate, ECDsa key) = Signer ?? (Authority.Leaf, Authority.Key);

@@ -212,7 +212,7 @@ public sealed class VerificationKeyTests
         using var p256 = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var rsa = RSA.Create(2048);
         byte[] spki = p256.ExportSubjectPublicKeyInfo();
-        Assert.AreEqual("PKIX_ECDSA_P256_SHA_256", VerificationKey.FromSpki(spki).Details);
+        Assert.AreEqual("PKIX_ECDSA_P256_SHA_256", SignatureScheme.Of(VerificationKey.FromSpki(spki)).Single().Details);
         Refuses([.. spki, 0]);
         Refuses(spki[..^1]);
         Refuses([]);

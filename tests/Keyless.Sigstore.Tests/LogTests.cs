@@ -119,8 +119,12 @@ public sealed class LogTests
     public void Refuses_too_long_a_note()
     {
         string witness = $"\u2014 witness.example {Convert.ToBase64String([1, 2, 3, 4, .. new byte[72]])}\n";
-        Refuses("tlog.checkpoint", LogKind.V2Ed25519, good => good with { Note = note => note + string.Concat(Enumerable.Repeat(witness, 64)) });
-        Refuses("tlog.checkpoint", LogKind.V2Ed25519, good => good with { CheckpointText = text => text + new string('a', 65 * 1024) + "\n" });
+        foreach (LogKind log in All)
+        {
+            Refuses("bundle.limit", log, good => good with { Note = note => note + string.Concat(Enumerable.Repeat(witness, 64)) });
+            Refuses("bundle.limit", log, good => good with { CheckpointText = text => text + new string('a', 65 * 1024) + "\n" });
+            Refuses("bundle.limit", log, good => good with { CheckpointText = text => text + new string('\u00e4', 33 * 1024) + "\n" }); // bytes are counted, not characters
+        }
     }
 
     [TestMethod]
@@ -185,6 +189,10 @@ public sealed class LogTests
         Verdict.Refuses("tlog.inclusion", Forge.V2 with { Entries = [bad, new LoggedIn(LogKind.V2Ed25519)] });
         Verdict.Refuses("tlog.duplicate", Forge.V2 with { Entries = [new LoggedIn(LogKind.V2Ed25519), new LoggedIn(LogKind.V2Ed25519)] });
         Verdict.Refuses("tlog.duplicate", Forge.V1 with { Entries = [new LoggedIn(LogKind.V1), new LoggedIn(LogKind.V1)] });
+        // Without a promise nobody has signed the index across shards, so it cannot tell two entries apart.
+        var unpromised = new LoggedIn(LogKind.V1) { Promise = false };
+        Verdict.Refuses("tlog.duplicate", Forge.V1 with { Entries = [unpromised, unpromised with { Edit = entry => entry["logIndex"] = "4005" }], Timestamps = [new Stamped()] });
+        Verdict.Refuses("tlog.duplicate", Forge.V1 with { Entries = [new LoggedIn(LogKind.V1), unpromised with { Edit = entry => entry["logIndex"] = "4005" }] });
     }
 
     [TestMethod]
@@ -242,9 +250,9 @@ public sealed class LogTests
     [Clause("L.8")]
     public void Refuses_a_kind_that_the_body_contradicts()
     {
-        Body("tlog.binding", body => body["kind"] = "hashedrekord");
-        Body("tlog.binding", body => body["apiVersion"] = "0.0.2");
-        Verdict.Refuses("tlog.binding", Forge.V2 with { Entries = [new LoggedIn(LogKind.V2Ed25519) { Body = body => { body["kind"] = "dsse"; return body; }, Edit = entry => entry["kindVersion"]!["kind"] = "hashedrekord" }] });
+        Body("tlog.kind", body => body["kind"] = "hashedrekord");
+        Body("tlog.kind", body => body["apiVersion"] = "0.0.2");
+        Verdict.Refuses("tlog.kind", Forge.V2 with { Entries = [new LoggedIn(LogKind.V2Ed25519) { Body = body => { body["kind"] = "dsse"; return body; }, Edit = entry => entry["kindVersion"]!["kind"] = "hashedrekord" }] });
 
         static void Body(string reason, Action<JsonObject> edit) => Verdict.Refuses(reason, Forge.V1 with
         {
@@ -318,7 +326,6 @@ public sealed class LogTests
             body => Record(body)["signature"]!["verifier"]!["publicKey"] = new JsonObject { ["rawBytes"] = "AAAA" },
             body => Record(body)["extra"] = 1,
             body => body["extra"] = 1,
-            body => body["apiVersion"] = "0.0.1",
         ];
         foreach (LogKind log in V2)
         {
@@ -327,10 +334,13 @@ public sealed class LogTests
                 Refuses("tlog.binding", log, good => good with { Body = body => Edit(body, edit), Edit = entry => entry["kindVersion"] = new JsonObject { ["kind"] = "hashedrekord", ["version"] = "0.0.2" } });
             }
 
-            foreach (Func<byte[], byte[]> edit in (Func<byte[], byte[]>[])[body => [.. body, (byte)'\n'], body => [(byte)' ', .. body], body => [.. body, .. body], _ => []])
+            foreach (Func<byte[], byte[]> edit in (Func<byte[], byte[]>[])[body => [.. body, (byte)'\n'], body => [(byte)' ', .. body]])
             {
                 Refuses("tlog.binding", log, good => good with { BodyBytes = edit });
             }
+
+            Refuses("tlog.body", log, good => good with { BodyBytes = body => [.. body, .. body] });
+            Refuses("tlog.body", log, good => good with { BodyBytes = _ => [] });
         }
     }
 

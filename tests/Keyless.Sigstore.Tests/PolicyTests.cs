@@ -68,7 +68,7 @@ public sealed class PolicyTests
         {
             Forge forge = Forge.V2 with { Extensions = extensions => [.. extensions.Where(extension => extension.Oid!.Value != "2.5.29.17"), san] };
             var policy = Policy.Exactly(name, Forge.Issuer, Forge.PredicateType);
-            _ = good ? Verdict.Accepts(forge, policy) : (object)Verdict.Refuses("cert.san", forge, policy);
+            _ = good ? Verdict.Accepts(forge, policy) : (object)Verdict.Refuses("policy.san-type", forge, policy);
         }
     }
 
@@ -213,7 +213,7 @@ public sealed class PolicyTests
     [Clause("I.27")]
     public void A_plain_subject_cannot_tell_a_stranger_who_calls_the_workflow_and_says_so()
     {
-        VerifiedBundle verified = Verdict.Accepts(Forge.V2 with { Claims = Claims(("repository", "attacker/repo"), ("workflow_ref", "attacker/repo/.github/workflows/x.yml@refs/heads/main")) });
+        VerifiedSignature verified = Verdict.Accepts(Forge.V2 with { Claims = Claims(("repository", "attacker/repo"), ("workflow_ref", "attacker/repo/.github/workflows/x.yml@refs/heads/main")) });
         Assert.Contains("attacker/repo", verified.Warnings.Single());
     }
 

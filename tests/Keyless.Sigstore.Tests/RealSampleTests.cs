@@ -16,10 +16,10 @@ public sealed class RealSampleTests
     {
         byte[] bundle = RealSamples.LoggedBy(log);
 
-        VerifiedBundle verified = Verifier.Verify(bundle, RealSamples.Image, RealSamples.Policy);
+        VerifiedSignature verified = Verifier.Verify(bundle, RealSamples.Image, RealSamples.Policy);
 
-        Assert.AreEqual(RealSamples.Identity, verified.Signer.Subject);
-        Assert.AreEqual(RealSamples.Issuer, verified.Signer.Issuer);
+        Assert.AreEqual(RealSamples.Identity, verified.Signer!.Subject);
+        Assert.AreEqual(RealSamples.Issuer, verified.Signer!.Issuer);
         Assert.AreEqual(1, verified.LogIndex);
         Assert.IsTrue(verified.Checks.Any(check => check.Contains(log, StringComparison.Ordinal)), string.Join('\n', verified.Checks));
     }
@@ -31,12 +31,98 @@ public sealed class RealSampleTests
         string predicateType = JsonNode.Parse(Convert.FromBase64String(
             JsonNode.Parse(RealSamples.BlobAttestation)!["dsseEnvelope"]!["payload"]!.GetValue<string>()))!["predicateType"]!.GetValue<string>();
 
-        VerifiedBundle verified = Verifier.Verify(
+        VerifiedSignature verified = Verifier.Verify(
             RealSamples.BlobAttestation, RealSamples.Blob, Policy.Exactly(RealSamples.Identity, RealSamples.Issuer, predicateType));
         var no = Assert.ThrowsExactly<VerificationException>(() => Verifier.Verify(RealSamples.BlobAttestation, RealSamples.Blob, RealSamples.Policy));
 
-        Assert.AreEqual(predicateType, verified.Statement.PredicateType);
-        Assert.AreEqual("policy.predicate-type", no.Reason);
+        Assert.AreEqual(predicateType, verified.PredicateType);
+        Assert.AreEqual("subject.predicate-type", no.Reason);
+    }
+
+    [TestMethod]
+    public void Accepts_an_image_signature_by_cosign_2()
+    {
+        (byte[] payload, Dictionary<string, string> annotations) = RealSamples.Cosign2;
+
+        VerifiedSignature verified = Verify(payload, annotations);
+
+        Assert.AreEqual(RealSamples.Identity, verified.Signer!.Subject);
+        Assert.IsTrue(verified.Checks.Any(check => check.Contains("promised to include", StringComparison.Ordinal)), string.Join('\n', verified.Checks));
+    }
+
+    [TestMethod]
+    public void Refuses_every_flipped_byte_of_an_image_signature_by_cosign_2()
+    {
+        (byte[] payload, Dictionary<string, string> annotations) = RealSamples.Cosign2;
+        List<string> accepted = [];
+        int flips = 0;
+        void Flip(string place, byte[] original, Func<byte[], VerifiedSignature> verify)
+        {
+            for (int i = 0; i < original.Length; i++)
+            {
+                byte[] flipped = [.. original];
+                flipped[i] ^= (byte)(1 << (i % 8));
+                flips++;
+                try
+                {
+                    verify(flipped);
+                    accepted.Add($"byte {i} of {place}");
+                }
+                catch (VerificationException)
+                {
+                }
+            }
+        }
+
+        Flip("the payload", payload, flipped => Verify(flipped, annotations));
+        foreach (string name in annotations.Keys.Where(name => !name.EndsWith("/chain", StringComparison.Ordinal)))
+        {
+            Flip(name, Encoding.Latin1.GetBytes(annotations[name]), flipped => Verify(payload, new(annotations) { [name] = Encoding.Latin1.GetString(flipped) }));
+        }
+
+        Assert.IsGreaterThan(5000, flips);
+        Assert.AreEqual("", string.Join('\n', accepted));
+    }
+
+    [TestMethod]
+    [DataRow("c3-rekor1", "Rekor v1")]
+    [DataRow("c3-rekor2", "Rekor v2")]
+    public void Accepts_a_signature_over_a_file(string sample, string log)
+    {
+        byte[] bundle = RealSamples.Read($"blob/{sample}.sigstore.json");
+        Policy policy = Policy.Exactly(RealSamples.Identity, RealSamples.Issuer, null);
+
+        VerifiedSignature verified = Verifier.Verify(bundle, Artifact.FromContent(RealSamples.File), policy);
+        var no = Assert.ThrowsExactly<VerificationException>(() => Verifier.Verify(bundle, Artifact.FromContent("hello, world\n"u8.ToArray()), policy));
+
+        Assert.AreEqual(RealSamples.Identity, verified.Signer!.Subject);
+        Assert.IsNull(verified.PredicateType);
+        Assert.IsTrue(verified.Checks.Any(check => check.Contains(log, StringComparison.Ordinal)), string.Join('\n', verified.Checks));
+        Assert.AreEqual("sig.digest", no.Reason);
+    }
+
+    [TestMethod]
+    public void Says_of_a_bundle_in_cosign_2s_own_form_what_it_is()
+    {
+        byte[] bundle = RealSamples.Read("blob/c2-legacy.bundle.json");
+
+        var no = Assert.ThrowsExactly<VerificationException>(
+            () => Verifier.Verify(bundle, Artifact.FromContent(RealSamples.File), Policy.Exactly(RealSamples.Identity, RealSamples.Issuer, null)));
+
+        Assert.AreEqual("bundle.version", no.Reason);
+        Assert.Contains("cosign 2's own form", no.Message);
+    }
+
+    [TestMethod]
+    [DataRow("signing_config.rekor1.json")]
+    [DataRow("signing_config.v0.2.json")]
+    public void Reads_the_signing_config_that_cosign_wrote(string file)
+    {
+        SigningConfig config = SigningConfig.Parse(RealSamples.Read(file));
+
+        config.MustNameServicesOf(RealSamples.Root, new DateTimeOffset(2026, 11, 23, 0, 0, 0, TimeSpan.Zero), allowHttp: false);
+
+        Assert.IsEmpty(config.Warnings);
     }
 
     // Each value of a bundle that is base64 is a security field; so is the checkpoint's text. All bytes, one bit each.
@@ -76,6 +162,9 @@ public sealed class RealSampleTests
         Assert.AreEqual(
             "byte 8 of $.verificationMaterial.timestampVerificationData.rfc3161Timestamps[0].signedTimestamp", string.Join('\n', accepted));
     }
+
+    private static VerifiedSignature Verify(byte[] payload, Dictionary<string, string> annotations) =>
+        Verifier.ProveImage(SimpleSignature.Parse(payload, annotations), RealSamples.Image, null, Proofs.Log).Require(RealSamples.Policy);
 
     private static IEnumerable<string> SecurityFields(JsonNode node) => node switch
     {

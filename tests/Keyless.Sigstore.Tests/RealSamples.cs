@@ -1,8 +1,10 @@
 using System.Security.Cryptography;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Keyless.Sigstore.Tests;
 
-/// <summary>Signatures made by cosign 3.1.1 against real Fulcio, TesseraCT, Rekor v1 and v2, and timestamp authority servers.</summary>
+/// <summary>Signatures made by cosign 3.1.1, and 2.5.0 where the name says so, against real Fulcio, TesseraCT, Rekor v1 and v2, and timestamp authority servers.</summary>
 internal static class RealSamples
 {
     public const string Identity = "https://github.com/example-org/example-repo/.github/workflows/publish.yml@refs/heads/main";
@@ -22,7 +24,19 @@ internal static class RealSamples
     /// <summary>An attestation over a file, not an image signature.</summary>
     public static byte[] BlobAttestation => Read("blob/c3-rekor1-dsse.sigstore.json");
 
-    public static ArtifactDigest Blob => ArtifactDigest.Sha256(Convert.ToHexStringLower(SHA256.HashData(Read("blob/hello.txt"))));
+    public static byte[] File => Read("blob/hello.txt");
 
-    public static byte[] Read(string path) => File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "fixtures", "real", path));
+    /// <summary>The one signature under the <c>.sig</c> tag of the same image: its layer, and the layer's annotations.</summary>
+    public static (byte[] Payload, Dictionary<string, string> Annotations) Cosign2
+    {
+        get
+        {
+            JsonNode layer = JsonNode.Parse(Read("c2-legacy-single/manifest-d92c4fd40c3a.json"))!["layers"]!.AsArray().Single()!;
+            return (Read("c2-legacy-single/blob-1db7af866446.json"), layer["annotations"].Deserialize<Dictionary<string, string>>()!);
+        }
+    }
+
+    public static ArtifactDigest Blob => ArtifactDigest.Sha256(Convert.ToHexStringLower(SHA256.HashData(File)));
+
+    public static byte[] Read(string path) => System.IO.File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, "fixtures", "real", path));
 }

@@ -21,10 +21,10 @@ public sealed class SignerTests(TestContext test)
 
         SignedBundle signed = await SignAsync(sandbox);
 
-        Assert.AreEqual(sandbox.Issuer.CertificateIdentity, signed.Verified.Signer.Subject);
-        Assert.AreEqual(sandbox.Issuer.Url, signed.Verified.Signer.Issuer);
-        Assert.AreEqual("prod", signed.Verified.Statement.Annotations["env"]);
-        VerifiedBundle again = new Verifier(Root(sandbox)).Verify(
+        Assert.AreEqual(sandbox.Issuer.CertificateIdentity, signed.Verified.Signer!.Subject);
+        Assert.AreEqual(sandbox.Issuer.Url, signed.Verified.Signer!.Issuer);
+        Assert.AreEqual("prod", signed.Verified.Annotations["env"]);
+        VerifiedSignature again = new Verifier(Root(sandbox)).Verify(
             signed.Json, Image, Policy.Exactly(sandbox.Issuer.CertificateIdentity, sandbox.Issuer.Url, PredicateType));
         Assert.AreEqual(signed.Verified.LogIndex, again.LogIndex);
     }

@@ -301,7 +301,7 @@ public sealed class SigningTests(TestContext test)
             context.Response.StatusCode = 201;
             return context.Response.WriteAsync(entry, test.CancellationToken);
         });
-        SignedStatement signed = Sign();
+        FreshSignature signed = Sign();
 
         byte[] kept = await AddAsync(log, 2, signed);
 
@@ -335,7 +335,7 @@ public sealed class SigningTests(TestContext test)
             context.Response.StatusCode = 201;
             return context.Response.WriteAsync(RekorV1Answer, test.CancellationToken);
         });
-        SignedStatement signed = Sign();
+        FreshSignature signed = Sign();
 
         byte[] entry = await AddAsync(log, 1, signed);
 
@@ -416,7 +416,7 @@ public sealed class SigningTests(TestContext test)
     public void Signs_what_dsse_says_and_bundles_it()
     {
         using var key = SigningKey.Create();
-        var signed = SignedStatement.Sign("statement"u8.ToArray(), key, new byte[] { 1, 2, 3 });
+        var signed = FreshSignature.OverStatement("statement"u8.ToArray(), key, new byte[] { 1, 2, 3 });
         using var verifier = ECDsa.Create();
         verifier.ImportSubjectPublicKeyInfo(key.SubjectPublicKeyInfo.Span, out _);
 
@@ -471,7 +471,7 @@ public sealed class SigningTests(TestContext test)
         return await new TimestampAuthority(new Http(client, Clients.UserAgent), At(authority.Url, 1)).StampAsync(signature, test.CancellationToken);
     }
 
-    private async Task<byte[]> AddAsync(OneAnswer log, int version, SignedStatement signed)
+    private async Task<byte[]> AddAsync(OneAnswer log, int version, FreshSignature signed)
     {
         using HttpClient client = Clients.New();
         return await new Rekor(new Http(client, Clients.UserAgent), At(log.Url, version)).AddAsync(signed, test.CancellationToken);
@@ -479,10 +479,10 @@ public sealed class SigningTests(TestContext test)
 
     private static Service At(Uri url, int version) => new(url, version, "", new TimeWindow(DateTimeOffset.MinValue, null));
 
-    private static SignedStatement Sign()
+    private static FreshSignature Sign()
     {
         using var key = SigningKey.Create();
-        return SignedStatement.Sign("statement"u8.ToArray(), key, new byte[] { 1, 2, 3 });
+        return FreshSignature.OverStatement("statement"u8.ToArray(), key, new byte[] { 1, 2, 3 });
     }
 
     private static CertificateRequest ReadSigningRequest(byte[] body)

@@ -84,9 +84,9 @@ public sealed class SigningTimeTests
         Verdict.Refuses("time.missing", Forge.V2 with { Timestamps = [new Stamped { Authority = Forge.World.StrangeTsa }] });
         Verdict.Refuses("time.missing", Forge.V2 with { Root = root => root["timestampAuthorities"] = new JsonArray() });
         Verdict.Refuses("time.missing", Forge.V1 with { Entries = [new LoggedIn(LogKind.V1) { Promise = false }] });
-        Verdict.Refuses("time.missing", Forge.V1 with { Entries = [new LoggedIn(LogKind.V1) { Strange = true }] });
+        Verdict.Refuses("tlog.unknown-log", Forge.V1 with { Entries = [new LoggedIn(LogKind.V1) { Strange = true }] });
         Verdict.Refuses("time.missing", Forge.V2 with { Timestamps = [], Entries = [new LoggedIn(LogKind.V2Ed25519) { Edit = entry => entry["integratedTime"] = $"{Forge.Now.ToUnixTimeSeconds()}" }] });
-        Verdict.Refuses("time.missing", Forge.V2 with { Timestamps = [], Entries = [] });
+        Verdict.Refuses("tlog.missing", Forge.V2 with { Timestamps = [], Entries = [] });
     }
 
     [TestMethod]
@@ -98,7 +98,7 @@ public sealed class SigningTimeTests
     {
         var entry = new LoggedIn(LogKind.V1) { Promise = false, Edit = entry => entry["logIndex"] = "987654321" };
 
-        VerifiedBundle verified = (Forge.V1 with { Entries = [entry], Timestamps = [new Stamped()] }).Verify();
+        VerifiedSignature verified = (Forge.V1 with { Entries = [entry], Timestamps = [new Stamped()] }).Verify();
 
         Assert.AreNotEqual(987654321, verified.LogIndex);
     }
@@ -261,7 +261,7 @@ public sealed class SigningTimeTests
             original.AsObject().Timestamps()[0]!["signedTimestamp"] = Convert.ToBase64String(flipped);
             try
             {
-                VerifiedBundle same = new Verifier(Forge.World.Root).Verify(System.Text.Encoding.UTF8.GetBytes(original.ToJsonString()), Forge.Image, Forge.Policy);
+                VerifiedSignature same = new Verifier(Forge.World.Root).Verify(System.Text.Encoding.UTF8.GetBytes(original.ToJsonString()), Forge.Image, Forge.Policy);
                 Assert.AreEqual(signedAt, same.SignedAt);
             }
             catch (VerificationException no)

@@ -16,6 +16,7 @@ public sealed class StatementTests
     [Clause("G.2", "G.3", "G.4")]
     public void Refuses_a_signature_over_something_else()
     {
+        using var p256 = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         foreach (Forge good in (Forge[])[Forge.V1, Forge.V2])
         {
             Verdict.Refuses("sig.invalid", good with { Signed = encoding => [.. encoding, 0] });
@@ -26,7 +27,7 @@ public sealed class StatementTests
             Verdict.Refuses("sig.invalid", good with { Signature = _ => [0x30, 6, 2, 1, 0, 2, 1, 0] });
             Verdict.Refuses("sig.invalid", good with { Signature = signature => signature.Flipped(-1) });
             Verdict.Refuses("sig.invalid", good with { Signature = Fixed });
-            Verdict.Refuses("sig.invalid", good with { Hash = HashAlgorithmName.SHA384 });
+            Verdict.Refuses("sig.invalid", good with { Signer = Saying(ForgedKey.Of(p256, HashAlgorithmName.SHA384), 256, HashAlgorithmName.SHA256) });
         }
 
         static byte[] Fixed(byte[] _) => new byte[64];
@@ -67,8 +68,12 @@ public sealed class StatementTests
         Verdict.Accepts(Forge.V1 with { Key = p521, Hash = HashAlgorithmName.SHA512 });
         Verdict.Refuses("sig.invalid", Forge.V1 with { Key = p384, Hash = HashAlgorithmName.SHA512 });
         Verdict.Refuses("sig.invalid", Forge.V1 with { Key = p521, Hash = HashAlgorithmName.SHA384 });
-        Verdict.Refuses("sig.invalid", Forge.V2 with { Key = p384, Hash = HashAlgorithmName.SHA256 });
+        Verdict.Refuses("sig.invalid", Forge.V2 with { Signer = Saying(ForgedKey.Of(p384, HashAlgorithmName.SHA256), 384, HashAlgorithmName.SHA384) });
+        Verdict.Refuses("sig.invalid", Forge.V2 with { Signer = Saying(ForgedKey.Of(p384, HashAlgorithmName.SHA384), 384, HashAlgorithmName.SHA256) });
     }
+
+    // The log is told of another hash than the one that was signed.
+    private static ForgedKey Saying(ForgedKey key, int bits, HashAlgorithmName hash) => key with { Details = $"PKIX_ECDSA_P{bits}_SHA_{hash.Name![3..]}", Hash = hash };
 
     [TestMethod]
     [Clause("A.11")]
@@ -130,8 +135,8 @@ public sealed class StatementTests
     [Clause("P.1")]
     public void Refuses_another_predicate_type()
     {
-        Verdict.Refuses("policy.predicate-type", Forge.V2, Policy.Exactly(Forge.Identity, Forge.Issuer, "https://slsa.dev/provenance/v1"));
-        Verdict.Refuses("policy.predicate-type", Forge.V2, Policy.Exactly(Forge.Identity, Forge.Issuer, Forge.PredicateType + "/"));
+        Verdict.Refuses("subject.predicate-type", Forge.V2, Policy.Exactly(Forge.Identity, Forge.Issuer, "https://slsa.dev/provenance/v1"));
+        Verdict.Refuses("subject.predicate-type", Forge.V2, Policy.Exactly(Forge.Identity, Forge.Issuer, Forge.PredicateType + "/"));
     }
 
     [TestMethod]
@@ -140,7 +145,7 @@ public sealed class StatementTests
     {
         Forge good = Forge.V2 with { Payload = Sigstore.Statement.Write(Forge.Image, Forge.PredicateType, new Dictionary<string, string> { ["a"] = "1", ["b"] = "2" }) };
         Verdict.Accepts(good, Wanting("a", "1"));
-        Assert.AreEqual("2", Verdict.Accepts(good).Statement.Annotations["b"]);
+        Assert.AreEqual("2", Verdict.Accepts(good).Annotations["b"]);
         Verdict.Refuses("policy.annotation", good, Wanting("a", "2"));
         Verdict.Refuses("policy.annotation", good, Wanting("A", "1"));
         Verdict.Refuses("policy.annotation", good, Wanting("c", ""));

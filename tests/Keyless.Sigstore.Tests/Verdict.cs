@@ -12,7 +12,26 @@ internal static class Verdict
         return no;
     }
 
-    public static VerifiedBundle Accepts(Forge forge, Policy? policy = null)
+    /// <summary>The verifier says no to a bundle that was made of this recipe and then edited.</summary>
+    public static void Refuses(string reason, Forge forge, byte[] bundle, string what)
+    {
+        var no = Assert.ThrowsExactly<VerificationException>(() => forge.Judge(bundle), what);
+        Assert.AreEqual(reason, no.Reason, $"{what}: {no.Message}");
+    }
+
+    public static void Accepts(Forge forge, byte[] bundle, string what)
+    {
+        try
+        {
+            forge.Judge(bundle);
+        }
+        catch (VerificationException no)
+        {
+            throw new AssertFailedException($"{what}: refused by {no.Reason}: {no.Message}", no);
+        }
+    }
+
+    public static VerifiedSignature Accepts(Forge forge, Policy? policy = null)
     {
         try
         {

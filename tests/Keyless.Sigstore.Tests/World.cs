@@ -58,11 +58,6 @@ internal sealed class OneAnswer : IAsyncDisposable
 
 internal sealed record Asked(string Method, string PathAndQuery, string Authorization, string UserAgent);
 
-internal sealed class StoppedClock(DateTimeOffset now) : TimeProvider
-{
-    public override DateTimeOffset GetUtcNow() => now;
-}
-
 /// <summary>Tokens that nobody signed: their signature is for Fulcio to verify.</summary>
 internal static class Tokens
 {

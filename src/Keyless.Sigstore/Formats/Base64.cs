@@ -1,3 +1,7 @@
+using System.Buffers;
+using System.Text.Json;
+using Utf8 = System.Buffers.Text.Base64;
+
 namespace Keyless.Sigstore.Formats;
 
 /// <summary>
@@ -6,6 +10,30 @@ namespace Keyless.Sigstore.Formats;
 /// </summary>
 internal static class Base64
 {
+    /// <summary>The usual spelling, standard alphabet and padded, without making a string of it. False for every other, right or wrong.</summary>
+    public static bool TryDecode(JsonElement value, out byte[] bytes)
+    {
+        bytes = [];
+        if (value.ValueKind != JsonValueKind.String || !value.TryGetBytesFromBase64(out byte[]? decoded))
+        {
+            return false;
+        }
+
+        byte[] spelled = ArrayPool<byte>.Shared.Rent(Utf8.GetMaxEncodedToUtf8Length(decoded.Length));
+        try
+        {
+            // The decoder skips white space and ignores unused bits; both would let one value be spelled in many ways.
+            Utf8.EncodeToUtf8(decoded, spelled, out _, out int written);
+            bool canonical = value.ValueEquals(spelled.AsSpan(0, written));
+            bytes = canonical ? decoded : [];
+            return canonical;
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(spelled);
+        }
+    }
+
     public static bool TryDecode(string text, out byte[] bytes)
     {
         bytes = [];

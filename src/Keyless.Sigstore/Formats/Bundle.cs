@@ -8,6 +8,8 @@ namespace Keyless.Sigstore.Formats;
 /// </summary>
 internal sealed record Bundle
 {
+    private static readonly string[] SignerKinds = ["publicKey", "x509CertificateChain", "certificate"];
+
     public required BundleVersion Version { get; init; }
 
     /// <summary>DER, leaf first. Empty where a managed key signed.</summary>
@@ -18,15 +20,17 @@ internal sealed record Bundle
     /// <summary>DER of RFC 3161 TimeStampResp.</summary>
     public required IReadOnlyList<byte[]> Timestamps { get; init; }
 
-    /// <summary>Null where the content is a message signature.</summary>
-    public required SignedEnvelope? Envelope { get; init; }
+    /// <summary>A <see cref="SignedEnvelope"/> or a <see cref="MessageSignature"/>.</summary>
+    public required SignedContent Content { get; init; }
 
     /// <exception cref="MalformedException">The clause is the second word of the slug.</exception>
     public static Bundle Parse(ReadOnlyMemory<byte> json)
     {
-        JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
-        BundleVersion version = ReadVersion(bundle.RequiredText("mediaType"));
+        using JsonFields bundle = JsonFields.Parse(json, "bundle", Limits.BundleBytes);
+        BundleVersion version = ReadVersion(bundle.Text("mediaType") ?? WithoutMediaType(bundle));
+        bundle.NoOthers("verificationMaterial", "messageSignature", "dsseEnvelope");
         JsonFields material = bundle.RequiredObject("verificationMaterial");
+        material.NoOthers([.. SignerKinds, "tlogEntries", "timestampVerificationData"]);
         IReadOnlyList<byte[]> certificates = ReadSigner(material, version);
         LogEntry[] entries = [.. material.Objects("tlogEntries", Limits.LogEntries).Select(LogEntry.Parse)];
         foreach (LogEntry entry in entries)
@@ -41,11 +45,30 @@ internal sealed record Bundle
             times.NoOthers();
         }
 
-        SignedEnvelope? envelope = ReadContent(bundle);
-        material.NoOthers();
-        bundle.NoOthers();
-        return new Bundle { Version = version, Certificates = certificates, LogEntries = entries, Timestamps = timestamps, Envelope = envelope };
+        return new Bundle { Version = version, Certificates = certificates, LogEntries = entries, Timestamps = timestamps, Content = ReadContent(bundle) };
     }
+
+    /// <exception cref="VerificationException">As <c>bundle.</c> and the clause.</exception>
+    public static Bundle Read(ReadOnlyMemory<byte> json)
+    {
+        try
+        {
+            return Parse(json);
+        }
+        catch (MalformedException e)
+        {
+            throw new VerificationException($"bundle.{e.Clause}", e.Message, inner: e);
+        }
+    }
+
+    private static string WithoutMediaType(JsonFields bundle) => bundle switch
+    {
+        _ when bundle.Misspells("mediaType") => bundle.RequiredText("mediaType"),
+        // What cosign 1 and 2 write with sign-blob --bundle. Whoever has one should learn what to ask for.
+        _ when bundle.Has("base64Signature") => throw new MalformedException(
+            "version", "a bundle in cosign 2's own form, which is no Sigstore bundle: sign with cosign 3, or with --new-bundle-format"),
+        _ => "",
+    };
 
     private static BundleVersion ReadVersion(string mediaType) => mediaType switch
     {
@@ -59,11 +82,10 @@ internal sealed record Bundle
     // sigstore_bundle.proto: `content` is a oneof; v0.3 carries the leaf alone, older versions a chain, leaf first.
     private static List<byte[]> ReadSigner(JsonFields material, BundleVersion version)
     {
-        string[] kinds = ["publicKey", "x509CertificateChain", "certificate"];
-        string[] given = [.. kinds.Where(material.Has)];
+        string[] given = [.. SignerKinds.Where(material.Has)];
         if (given.Length != 1)
         {
-            throw new MalformedException("oneof", $"malformed bundle: exactly one of {string.Join(", ", kinds)} expected, {given.Length} found");
+            throw new MalformedException("oneof", $"malformed bundle: exactly one of {string.Join(", ", SignerKinds)} expected, {given.Length} found");
         }
 
         if (given[0] == "publicKey")
@@ -108,7 +130,7 @@ internal sealed record Bundle
             : throw new MalformedException("limit", $"malformed bundle: a timestamp of {der.Length} bytes");
     }
 
-    private static SignedEnvelope? ReadContent(JsonFields bundle)
+    private static SignedContent ReadContent(JsonFields bundle)
     {
         JsonFields? message = bundle.Object("messageSignature");
         JsonFields? envelope = bundle.Object("dsseEnvelope");
@@ -117,7 +139,25 @@ internal sealed record Bundle
             throw new MalformedException("oneof", "malformed bundle: exactly one of messageSignature, dsseEnvelope expected");
         }
 
-        return envelope is null ? null : SignedEnvelope.Parse(envelope);
+        return envelope is not null ? SignedEnvelope.Parse(envelope) : MessageSignature.Parse(message!);
+    }
+}
+
+/// <summary>What a bundle's key signed, and the signature: raw bytes, for ECDSA the DER of RFC 3279 §2.2.3.</summary>
+internal abstract record SignedContent(byte[] Signature);
+
+/// <summary>A signature over an artifact itself.</summary>
+/// <param name="Algorithm">Name of the hash function (protobuf-specs, HashAlgorithm); null where the bundle states no digest.</param>
+/// <param name="Digest">What the bundle says the artifact's digest is: a claim, to be held against the artifact's own.</param>
+internal sealed record MessageSignature(string? Algorithm, byte[]? Digest, byte[] Signature) : SignedContent(Signature)
+{
+    public static MessageSignature Parse(JsonFields message)
+    {
+        JsonFields? digest = message.Object("messageDigest");
+        var parsed = new MessageSignature(digest?.RequiredText("algorithm"), digest?.RequiredBytes("digest"), message.RequiredBytes("signature"));
+        digest?.NoOthers();
+        message.NoOthers();
+        return parsed;
     }
 }
 
@@ -129,7 +169,7 @@ internal enum BundleVersion
 }
 
 /// <summary>A DSSE envelope with its one signature; <c>keyid</c> is a hint that nobody signed and is not kept.</summary>
-internal sealed record SignedEnvelope(string PayloadType, byte[] Payload, byte[] Signature)
+internal sealed record SignedEnvelope(string PayloadType, byte[] Payload, byte[] Signature) : SignedContent(Signature)
 {
     public static SignedEnvelope Parse(JsonFields envelope)
     {
@@ -185,7 +225,7 @@ internal sealed record LogEntry
             Kind = kind.RequiredText("kind"),
             KindVersion = kind.RequiredText("version"),
             IntegratedTime = entry.Int64("integratedTime") ?? 0,
-            SignedEntryTimestamp = promise?.RequiredBytes("signedEntryTimestamp"),
+            SignedEntryTimestamp = promise?.Bytes("signedEntryTimestamp"),
             Proof = proof is null ? null : InclusionProof.Parse(proof),
             Body = entry.RequiredBytes("canonicalizedBody"),
         };
@@ -193,6 +233,11 @@ internal sealed record LogEntry
         kind.NoOthers();
         promise?.NoOthers();
         entry.NoOthers();
+        if (promise is not null && parsed.SignedEntryTimestamp is null)
+        {
+            throw new MalformedException("promise-missing", "malformed bundle: an inclusion promise without signed entry timestamp");
+        }
+
         return parsed.LogId.Length == SHA256.HashSizeInBytes
             ? parsed
             : throw new MalformedException("schema", $"malformed bundle: a log id of {parsed.LogId.Length} bytes");
@@ -201,7 +246,7 @@ internal sealed record LogEntry
     // v0.1 trusted the promise; from v0.2 on each entry carries a proof with the checkpoint it leads to.
     public void RequireEvidence(BundleVersion version)
     {
-        if (version == BundleVersion.V01 && SignedEntryTimestamp is null)
+        if (version == BundleVersion.V01 && SignedEntryTimestamp is not { Length: > 0 })
         {
             throw new MalformedException("promise-missing", "malformed bundle: a log entry without inclusion promise");
         }
@@ -224,9 +269,11 @@ internal sealed record InclusionProof(long LogIndex, byte[] RootHash, long TreeS
             proof.Bytes("rootHash") ?? [],
             proof.Int64("treeSize") ?? 0,
             proof.BytesList("hashes", Limits.ProofHashes),
-            checkpoint?.RequiredText("envelope"));
+            checkpoint?.Text("envelope"));
         checkpoint?.NoOthers();
         proof.NoOthers();
-        return parsed;
+        return parsed.Checkpoint is null || Formats.Checkpoint.IsBounded(parsed.Checkpoint)
+            ? parsed
+            : throw new MalformedException("limit", $"malformed bundle: a checkpoint of {parsed.Checkpoint.Length} characters, or with more than {Limits.CheckpointSignatures} signatures");
     }
 }

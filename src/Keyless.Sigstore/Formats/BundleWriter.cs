@@ -12,7 +12,7 @@ internal static class BundleWriter
 
     /// <param name="logEntries">Each a TransparencyLogEntry in ProtoJSON; goes in as it is.</param>
     /// <param name="timestamps">Each a DER TimeStampResp.</param>
-    public static byte[] Write(SignedStatement signed, IReadOnlyList<byte[]> logEntries, IReadOnlyList<byte[]> timestamps)
+    public static byte[] Write(FreshSignature signed, IReadOnlyList<byte[]> logEntries, IReadOnlyList<byte[]> timestamps)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, Plain))
@@ -37,8 +37,7 @@ internal static class BundleWriter
             }
 
             json.WriteEndObject();
-            json.WritePropertyName("dsseEnvelope");
-            signed.WriteEnvelope(json);
+            signed.WriteContent(json);
             json.WriteEndObject();
         }
 

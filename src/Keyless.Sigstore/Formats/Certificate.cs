@@ -219,10 +219,12 @@ internal sealed class Certificate
         return oid;
     }
 
-    // RFC 5280 §4.1.2.5: UTC, whole seconds, a Z; DER leaves no other spelling.
-    private static DateTimeOffset ReadTime(AsnReader validity) => validity.PeekTag().HasSameClassAndValue(Asn1Tag.UtcTime)
-        ? validity.ReadUtcTime(2049)
-        : validity.ReadGeneralizedTime();
+    // RFC 5280 §4.1.2.5: UTC, whole seconds, a Z.
+    private static DateTimeOffset ReadTime(AsnReader validity)
+    {
+        DateTimeOffset time = validity.PeekTag().HasSameClassAndValue(Asn1Tag.UtcTime) ? validity.ReadUtcTime(2049) : validity.ReadGeneralizedTime();
+        return time.Ticks % TimeSpan.TicksPerSecond == 0 ? time : throw Malformed("a time with a fraction of a second");
+    }
 
     internal static FormatException Malformed(string what) => new($"malformed certificate: {what}");
 }
@@ -250,7 +252,9 @@ internal sealed record CertificateExtension(string Oid, bool Critical, byte[] Va
 
             byte[] value = fields.ReadOctetString();
             fields.ThrowIfNotEmpty();
-            if (extensions.Count == Limits.CertificateExtensions || extensions.Any(other => other.Oid == oid))
+            // Two lists of SCTs are a matter between issuer and log, and refused where those are judged (RFC 6962 §3.3).
+            bool isRepeated = oid != SignedCertificateTimestamp.ExtensionOid && extensions.Any(other => other.Oid == oid);
+            if (extensions.Count == Limits.CertificateExtensions || isRepeated)
             {
                 throw Certificate.Malformed($"extension {oid} twice, or more than {Limits.CertificateExtensions}");
             }

@@ -21,12 +21,20 @@ internal sealed record Checkpoint
 
     public required IReadOnlyList<NoteSignature> Signatures { get; init; }
 
+    /// <summary>Whether a note is so short, and has so few signatures, that it is read at all.</summary>
+    public static bool IsBounded(string note)
+    {
+        int blank = note.LastIndexOf("\n\n", StringComparison.Ordinal);
+        ReadOnlySpan<char> signatures = blank < 0 ? note : note.AsSpan(blank + 2);
+        return Encoding.UTF8.GetByteCount(note) <= Limits.CheckpointBytes && signatures.Count('\n') <= Limits.CheckpointSignatures;
+    }
+
     /// <exception cref="FormatException">Not a checkpoint; one bad line makes the whole note bad.</exception>
     public static Checkpoint Parse(string note)
     {
-        if (note.Length > Limits.CheckpointBytes)
+        if (!IsBounded(note))
         {
-            throw Malformed("too long");
+            throw Malformed($"more than {Limits.CheckpointBytes} bytes or {Limits.CheckpointSignatures} signatures");
         }
 
         if (note.Any(character => character < 0x20 && character != '\n'))
@@ -47,17 +55,14 @@ internal sealed record Checkpoint
             throw Malformed("fewer than three lines, or an empty one");
         }
 
-        string[] signatures = note[(blank + 2)..^1].Split('\n');
-        return signatures.Length <= Limits.CheckpointSignatures
-            ? new Checkpoint
-            {
-                Text = Encoding.UTF8.GetBytes(note[..(blank + 1)]),
-                Origin = origin,
-                Size = ParseSize(size),
-                RootHash = ParseHash(hash),
-                Signatures = [.. signatures.Select(NoteSignature.Parse)],
-            }
-            : throw Malformed($"more than {Limits.CheckpointSignatures} signatures");
+        return new Checkpoint
+        {
+            Text = Encoding.UTF8.GetBytes(note[..(blank + 1)]),
+            Origin = origin,
+            Size = ParseSize(size),
+            RootHash = ParseHash(hash),
+            Signatures = [.. note[(blank + 2)..^1].Split('\n').Select(NoteSignature.Parse)],
+        };
     }
 
     private static long ParseSize(string size) =>

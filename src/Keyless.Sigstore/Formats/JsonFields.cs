@@ -12,22 +12,26 @@ namespace Keyless.Sigstore.Formats;
 /// Every wrong shape is a <see cref="MalformedException"/>. <c>null</c> is the same as absent, as proto3 JSON has it, but
 /// not inside an array. <see href="https://protobuf.dev/programming-guides/json/">ProtoJSON</see>.
 /// </remarks>
-internal sealed class JsonFields
+internal sealed class JsonFields : IDisposable
 {
     private readonly JsonElement element;
-    private readonly string path;
-    private readonly HashSet<string> asked = new(StringComparer.Ordinal);
+    private readonly JsonDocument? document;
+    private readonly JsonFields? parent;
+    private readonly string name;
+    private readonly int index;
+    private readonly List<string> asked = new(8);
 
-    private JsonFields(JsonElement element, string path)
+    // Where an object stands is put into words only when something is wrong with it: most of the time nothing is.
+    private JsonFields(JsonElement element, JsonFields? parent, string name, int index, JsonDocument? document)
     {
+        (this.element, this.parent, this.name, this.index, this.document) = (element, parent, name, index, document);
         if (element.ValueKind != JsonValueKind.Object)
         {
-            throw new MalformedException("schema", $"malformed {path}: an object expected, {Kind(element)} found");
+            throw new MalformedException("schema", $"malformed {Path}: an object expected, {Kind(element)} found");
         }
-
-        this.element = element;
-        this.path = path;
     }
+
+    private string Path => parent is null ? name : parent.At(name, index);
 
     /// <param name="what">What the document is called in messages.</param>
     /// <param name="limit">Upper bound in bytes.</param>
@@ -43,16 +47,20 @@ internal sealed class JsonFields
             throw new MalformedException("json", $"malformed {what}: not UTF-8");
         }
 
-        return new JsonFields(ParseElement(utf8, what), what);
+        JsonDocument document = ParseDocument(utf8, what);
+        return new JsonFields(document.RootElement, null, what, -1, document);
     }
 
-    private static JsonElement ParseElement(ReadOnlyMemory<byte> utf8, string what)
+    /// <summary>Gives memory back sooner than it would be found unused; nothing that was read from here may be asked again.</summary>
+    public void Dispose() => document?.Dispose();
+
+    private static JsonDocument ParseDocument(ReadOnlyMemory<byte> utf8, string what)
     {
         try
         {
-            JsonElement root = JsonDocument.Parse(utf8, Options(allowDuplicates: false)).RootElement;
+            JsonDocument document = JsonDocument.Parse(utf8, Options(allowDuplicates: false));
             RequireWholeCharacters(utf8.Span);
-            return root;
+            return document;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -90,7 +98,7 @@ internal sealed class JsonFields
         var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = Limits.JsonDepth });
         while (reader.Read())
         {
-            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName)
+            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
             {
                 _ = reader.GetString();
             }
@@ -99,7 +107,7 @@ internal sealed class JsonFields
 
     public bool Has(string name) => Find(name) is not null;
 
-    public string? Text(string name) => Find(name) is { } value ? TextOf(value, $"{path}.{name}") : null;
+    public string? Text(string name) => Find(name) is { } value ? TextOf(value, name, -1) : null;
 
     public string RequiredText(string name) => Text(name) ?? throw Missing(name);
 
@@ -115,44 +123,60 @@ internal sealed class JsonFields
         {
             JsonValueKind.String => value.GetString()!,
             JsonValueKind.Number => value.GetRawText(),
-            _ => throw new MalformedException("schema", $"malformed {path}.{name}: a number expected, {Kind(value)} found"),
+            _ => throw new MalformedException("schema", $"malformed {Path}.{name}: a number expected, {Kind(value)} found"),
         };
         return long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long number)
             && string.Equals(digits, number.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
             ? number
-            : throw new MalformedException("number", $"malformed {path}.{name}: a decimal number from 0 to 2^63-1 expected");
+            : throw new MalformedException("number", $"malformed {Path}.{name}: a decimal number from 0 to 2^63-1 expected");
     }
+
+    /// <summary>A non-negative int64 that is a JSON number, for formats that are not proto3 JSON.</summary>
+    public long? Integer(string name) => Find(name) is { ValueKind: not JsonValueKind.Number } value
+        ? throw new MalformedException("schema", $"malformed {Path}.{name}: a number expected, {Kind(value)} found")
+        : Int64(name);
+
+    public long RequiredInteger(string name) => Integer(name) ?? throw Missing(name);
 
     public bool? Boolean(string name) => Find(name) switch
     {
         null => null,
         { ValueKind: JsonValueKind.True } => true,
         { ValueKind: JsonValueKind.False } => false,
-        { } value => throw new MalformedException("schema", $"malformed {path}.{name}: true or false expected, {Kind(value)} found"),
+        { } value => throw new MalformedException("schema", $"malformed {Path}.{name}: true or false expected, {Kind(value)} found"),
     };
 
-    public byte[]? Bytes(string name) => Find(name) is { } value ? BytesOf(value, $"{path}.{name}") : null;
+    public byte[]? Bytes(string name) => Find(name) is { } value ? BytesOf(value, name, -1) : null;
 
     public byte[] RequiredBytes(string name) => Bytes(name) ?? throw Missing(name);
 
-    public JsonFields? Object(string name) => Find(name) is { } value ? new JsonFields(value, $"{path}.{name}") : null;
+    public JsonFields? Object(string name) => Find(name) is { } value ? new JsonFields(value, this, name, -1, null) : null;
 
     public JsonFields RequiredObject(string name) => Object(name) ?? throw Missing(name);
 
     public IReadOnlyList<JsonFields> Objects(string name, int limit) =>
-        Elements(name, limit, static (value, at) => new JsonFields(value, at));
+        Elements(name, limit, (value, index) => new JsonFields(value, this, name, index, null));
 
-    public IReadOnlyList<string> Texts(string name, int limit) => Elements(name, limit, TextOf);
+    public IReadOnlyList<string> Texts(string name, int limit) => Elements(name, limit, (value, index) => TextOf(value, name, index));
 
-    public IReadOnlyList<byte[]> BytesList(string name, int limit) => Elements(name, limit, BytesOf);
+    public IReadOnlyList<byte[]> BytesList(string name, int limit) => Elements(name, limit, (value, index) => BytesOf(value, name, index));
 
     /// <summary>The value of the one member of a map whose keys the writer chooses.</summary>
     public JsonFields OnlyEntry()
     {
         JsonProperty[] members = [.. element.EnumerateObject().Take(2)];
         return members.Length == 1
-            ? new JsonFields(members[0].Value, $"{path}[0]")
-            : throw new MalformedException("limit", $"malformed {path}: exactly one entry expected");
+            ? new JsonFields(members[0].Value, this, Shown.Of(members[0].Name), -1, null)
+            : throw new MalformedException("limit", $"malformed {Path}: exactly one entry expected");
+    }
+
+    /// <summary>The entries of a map of objects whose keys the writer chooses.</summary>
+    public IEnumerable<(string Name, JsonFields Value)> Entries()
+    {
+        foreach (JsonProperty member in element.EnumerateObject())
+        {
+            yield return (member.Name, new JsonFields(member.Value, this, Shown.Of(member.Name), -1, null));
+        }
     }
 
     /// <summary>All members whose values are strings, by name; a member of another kind is left out.</summary>
@@ -168,35 +192,56 @@ internal sealed class JsonFields
 
             if (strings.Count > limit)
             {
-                throw new MalformedException("limit", $"malformed {path}: more than {limit} members");
+                throw new MalformedException("limit", $"malformed {Path}: more than {limit} members");
             }
         }
 
         return strings;
     }
 
+    /// <summary><see cref="Strings"/> of a member that may be absent or of any shape.</summary>
+    public IReadOnlyDictionary<string, string> StringsOf(string name, int limit) =>
+        Find(name) is { ValueKind: JsonValueKind.Object } value ? new JsonFields(value, this, name, -1, null).Strings(limit) : new Dictionary<string, string>();
+
     /// <summary>The text of this object as it stands in the document.</summary>
     public string Raw() => element.GetRawText();
 
     /// <summary>Refuses members that were not asked for: in a security document an unknown member is an unknown meaning.</summary>
-    public void NoOthers()
+    /// <param name="also">Members that will be asked for later.</param>
+    public void NoOthers(params IEnumerable<string> also)
     {
+        asked.AddRange(also);
         foreach (JsonProperty member in element.EnumerateObject())
         {
-            if (!asked.Contains(member.Name))
+            if (asked.Contains(member.Name))
             {
-                throw new MalformedException("unknown-field", $"malformed {path}: unknown member \"{Shown.Of(member.Name)}\"");
+                continue;
             }
+
+            // proto3 JSON also reads snake_case, and some readers any case; the Sigstore documents have one spelling.
+            throw asked.Find(name => IsMisspelled(member.Name, name)) is { } meant
+                ? new MalformedException("schema", $"malformed {Path}: the member \"{Shown.Of(member.Name)}\" is spelled {meant}")
+                : new MalformedException("unknown-field", $"malformed {Path}: unknown member \"{Shown.Of(member.Name)}\"");
         }
     }
 
+    /// <summary>Whether a member has this name but for its case and underscores.</summary>
+    public bool Misspells(string name) => element.EnumerateObject().Any(member => IsMisspelled(member.Name, name));
+
+    private static bool IsMisspelled(string found, string name) =>
+        found != name && string.Equals(found.Replace("_", "", StringComparison.Ordinal), name, StringComparison.OrdinalIgnoreCase);
+
     private JsonElement? Find(string name)
     {
-        asked.Add(name);
+        if (!asked.Contains(name))
+        {
+            asked.Add(name);
+        }
+
         return element.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
     }
 
-    private List<T> Elements<T>(string name, int limit, Func<JsonElement, string, T> read)
+    private List<T> Elements<T>(string name, int limit, Func<JsonElement, int, T> read)
     {
         if (Find(name) is not { } value)
         {
@@ -205,33 +250,35 @@ internal sealed class JsonFields
 
         if (value.ValueKind != JsonValueKind.Array)
         {
-            throw new MalformedException("schema", $"malformed {path}.{name}: an array expected, {Kind(value)} found");
+            throw new MalformedException("schema", $"malformed {Path}.{name}: an array expected, {Kind(value)} found");
         }
 
         if (value.GetArrayLength() > limit)
         {
-            throw new MalformedException("limit", $"malformed {path}.{name}: {value.GetArrayLength()} elements, at most {limit} are read");
+            throw new MalformedException("limit", $"malformed {Path}.{name}: {value.GetArrayLength()} elements, at most {limit} are read");
         }
 
         var list = new List<T>(value.GetArrayLength());
         foreach (JsonElement item in value.EnumerateArray())
         {
-            list.Add(read(item, string.Create(CultureInfo.InvariantCulture, $"{path}.{name}[{list.Count}]")));
+            list.Add(read(item, list.Count));
         }
 
         return list;
     }
 
-    private static string TextOf(JsonElement value, string at) => value.ValueKind == JsonValueKind.String
+    private string TextOf(JsonElement value, string name, int index) => value.ValueKind == JsonValueKind.String
         ? value.GetString()!
-        : throw new MalformedException("schema", $"malformed {at}: a string expected, {Kind(value)} found");
+        : throw new MalformedException("schema", $"malformed {At(name, index)}: a string expected, {Kind(value)} found");
 
-    private static byte[] BytesOf(JsonElement value, string at) =>
-        Base64.TryDecode(TextOf(value, at), out byte[] bytes)
+    private byte[] BytesOf(JsonElement value, string name, int index) =>
+        Base64.TryDecode(value, out byte[] bytes) || Base64.TryDecode(TextOf(value, name, index), out bytes)
             ? bytes
-            : throw new MalformedException("base64", $"malformed {at}: not base64");
+            : throw new MalformedException("base64", $"malformed {At(name, index)}: not base64");
 
-    private MalformedException Missing(string name) => new("schema", $"malformed {path}: {name} is missing");
+    private string At(string name, int index) => index < 0 ? $"{Path}.{name}" : string.Create(CultureInfo.InvariantCulture, $"{Path}.{name}[{index}]");
+
+    private MalformedException Missing(string name) => new("schema", $"malformed {Path}: {name} is missing");
 
     private static string Kind(JsonElement element) => element.ValueKind switch
     {

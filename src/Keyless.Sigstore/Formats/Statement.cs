@@ -24,7 +24,7 @@ public sealed class Statement
     /// <exception cref="FormatException">Not a statement.</exception>
     internal static Statement Parse(ReadOnlyMemory<byte> payload)
     {
-        JsonFields statement = JsonFields.Parse(payload, "statement", Limits.BundleBytes);
+        using JsonFields statement = JsonFields.Parse(payload, "statement", Limits.BundleBytes);
         string type = statement.RequiredText("_type");
         if (type is not (V1 or V01))
         {

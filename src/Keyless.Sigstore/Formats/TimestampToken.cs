@@ -13,8 +13,6 @@ internal sealed record TimestampToken
     private const string TstInfo = "1.2.840.113549.1.9.16.1.4";
     private const string ContentType = "1.2.840.113549.1.9.3";
     private const string MessageDigest = "1.2.840.113549.1.9.4";
-    private const string SigningCertificateV1 = "1.2.840.113549.1.9.16.2.12";
-    private const string SigningCertificateV2 = "1.2.840.113549.1.9.16.2.47";
 
     /// <summary>DER of the TSTInfo: what the message digest covers.</summary>
     public required byte[] Content { get; init; }
@@ -26,12 +24,7 @@ internal sealed record TimestampToken
 
     public required DateTimeOffset GenTime { get; init; }
 
-    /// <summary>The signer by issuer (DER) and serial number, or by subject key identifier.</summary>
-    public required byte[]? SignerIssuer { get; init; }
-
-    public required byte[]? SignerSerialNumber { get; init; }
-
-    public required byte[]? SignerKeyIdentifier { get; init; }
+    public required TimestampSigner Signer { get; init; }
 
     /// <summary>The hash function of the message digest and of the signature.</summary>
     public required HashAlgorithmName DigestHash { get; init; }
@@ -45,13 +38,31 @@ internal sealed record TimestampToken
 
     public required byte[] Signature { get; init; }
 
-    /// <summary>ESSCertID(v2): hash function and hash of the signer's certificate (RFC 5035 §3, RFC 2634 §5.4).</summary>
-    public required HashAlgorithmName SignerCertificateHash { get; init; }
+    /// <summary>Whose the token says it is. Enough for a stranger's, which need not be of a form that is accepted here.</summary>
+    /// <exception cref="FormatException">Not a granted token in DER, or one that names nobody.</exception>
+    public static IReadOnlyList<TimestampSigner> ReadSigners(byte[] response) => Read(response, static signedData =>
+    {
+        _ = signedData.ReadIntegerBytes();
+        _ = signedData.ReadSetOf(skipSortOrderValidation: true); // digest algorithms
+        _ = signedData.ReadSequence(); // content
+        SkipOptionalSet(signedData, Context(0));
+        SkipOptionalSet(signedData, Context(1));
+        AsnReader infos = signedData.ReadSetOf(skipSortOrderValidation: true);
+        var signers = new List<TimestampSigner>();
+        while (infos.HasData)
+        {
+            Require(signers.Count < Limits.Timestamps, "too many signers");
+            signers.Add(TimestampSigner.ReadAll(infos.ReadSequence()));
+        }
 
-    public required byte[] SignerCertificateDigest { get; init; }
+        Require(signers.Count > 0, "nobody signed it");
+        return signers;
+    });
 
     /// <exception cref="FormatException">Not a granted token in strict DER.</exception>
-    public static TimestampToken Parse(byte[] response)
+    public static TimestampToken Parse(byte[] response) => Read(response, ParseSignedData);
+
+    private static T Read<T>(byte[] response, Func<AsnReader, T> read)
     {
         try
         {
@@ -66,7 +77,7 @@ internal sealed record TimestampToken
             contentInfo.ThrowIfNotEmpty();
             AsnReader signedData = wrapper.ReadSequence();
             wrapper.ThrowIfNotEmpty();
-            return ParseSignedData(signedData);
+            return read(signedData);
         }
         catch (Exception e) when (e is AsnContentException or InvalidOperationException)
         {
@@ -132,34 +143,32 @@ internal sealed record TimestampToken
         SkipOptional(info, Asn1Tag.Boolean); // ordering
         SkipOptional(info, Asn1Tag.Integer); // nonce: the requester's to compare
         SkipOptional(info, Context(0)); // tsa: a name that nothing is decided by
-        // RFC 3161 §2.4.2: no extension is defined that this client could honour.
-        Require(!info.HasData, "TSTInfo carries extensions");
+        RequireNothingCritical(info);
         return (hash, digest, genTime);
+    }
+
+    // RFC 3161 §2.4.2 takes its extensions from X.509: one that is critical and not understood is a refusal, and none is understood here.
+    private static void RequireNothingCritical(AsnReader info)
+    {
+        if (info.HasData)
+        {
+            Require(info.PeekTag().HasSameClassAndValue(Context(1)), "TSTInfo goes on");
+            IReadOnlyList<CertificateExtension> extensions = CertificateExtension.ParseAll(info.ReadSequence(Context(1)));
+            Require(!extensions.Any(extension => extension.Critical), "TSTInfo carries a critical extension");
+            Require(!info.HasData, "TSTInfo goes on");
+        }
     }
 
     private static TimestampToken ParseSigner(AsnReader signer)
     {
-        byte[]? issuer = null, serial = null, keyIdentifier = null;
         Require(signer.TryReadInt32(out int version), "SignerInfo has no version");
+        TimestampSigner named = TimestampSigner.Read(signer);
         // RFC 5652 §5.3: the version tells how the signer is named.
-        bool byKeyIdentifier = signer.PeekTag().HasSameClassAndValue(Context(0));
-        Require(version == (byKeyIdentifier ? 3 : 1), "SignerInfo is of an unknown version");
-        if (byKeyIdentifier)
-        {
-            keyIdentifier = signer.ReadOctetString(Context(0));
-        }
-        else
-        {
-            AsnReader issuerAndSerial = signer.ReadSequence();
-            issuer = issuerAndSerial.ReadEncodedValue().ToArray();
-            serial = issuerAndSerial.ReadIntegerBytes().ToArray();
-            issuerAndSerial.ThrowIfNotEmpty();
-        }
-
+        Require(version == (named.KeyIdentifier is null ? 1 : 3), "SignerInfo is of an unknown version");
         HashAlgorithmName digestHash = ReadHash(signer.ReadSequence());
         byte[] attributes = signer.PeekEncodedValue().ToArray();
         Require(signer.PeekTag().HasSameClassAndValue(Context(0)), "no signed attributes");
-        (byte[] digest, HashAlgorithmName certificateHash, byte[] certificateDigest) = ParseAttributes(signer.ReadSetOf(Context(0)));
+        (byte[] digest, (HashAlgorithmName, byte[]) certificateHash) = ParseAttributes(signer.ReadSetOf(Context(0)));
         attributes[0] = 0x31; // RFC 5652 §5.4: signed as an explicit SET, stored as [0] IMPLICIT
         AsnReader algorithm = signer.ReadSequence();
         string signatureAlgorithm = algorithm.ReadObjectIdentifier();
@@ -178,20 +187,16 @@ internal sealed record TimestampToken
             ImprintHash = default,
             Imprint = [],
             GenTime = default,
-            SignerIssuer = issuer,
-            SignerSerialNumber = serial,
-            SignerKeyIdentifier = keyIdentifier,
+            Signer = named with { CertificateHash = certificateHash },
             DigestHash = digestHash,
             SignedDigest = digest,
             SignedAttributes = attributes,
             SignatureAlgorithm = signatureAlgorithm,
             Signature = signature,
-            SignerCertificateHash = certificateHash,
-            SignerCertificateDigest = certificateDigest,
         };
     }
 
-    private static (byte[] Digest, HashAlgorithmName CertificateHash, byte[] CertificateDigest) ParseAttributes(AsnReader attributes)
+    private static (byte[] Digest, (HashAlgorithmName, byte[]) CertificateHash) ParseAttributes(AsnReader attributes)
     {
         var values = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
         while (attributes.HasData)
@@ -207,27 +212,16 @@ internal sealed record TimestampToken
         AsnReader contentType = Attribute(values, ContentType);
         Require(contentType.ReadObjectIdentifier() == TstInfo, "the signed content type is not TSTInfo");
         byte[] digest = Attribute(values, MessageDigest).ReadOctetString();
-        (HashAlgorithmName hash, byte[] certificate) = values.ContainsKey(SigningCertificateV2)
-            ? ReadEssCertId(Attribute(values, SigningCertificateV2), HashAlgorithmName.SHA256)
-            : ReadEssCertId(Attribute(values, SigningCertificateV1), HashAlgorithmName.SHA1);
-        return (digest, hash, certificate);
+        return (digest, values.ContainsKey(TimestampSigner.SigningCertificateV2)
+            ? TimestampSigner.ReadHash(Attribute(values, TimestampSigner.SigningCertificateV2), isVersion2: true)
+            : TimestampSigner.ReadHash(Attribute(values, TimestampSigner.SigningCertificateV1), isVersion2: false));
     }
 
     private static AsnReader Attribute(Dictionary<string, ReadOnlyMemory<byte>> values, string type) => values.TryGetValue(type, out ReadOnlyMemory<byte> value)
         ? new AsnReader(value, AsnEncodingRules.DER)
         : throw new FormatException($"malformed timestamp: signed attribute {type} is missing");
 
-    // SigningCertificate(V2) ::= SEQUENCE { certs SEQUENCE OF ESSCertID(v2), policies OPTIONAL }; the first names the signer.
-    private static (HashAlgorithmName Hash, byte[] Digest) ReadEssCertId(AsnReader value, HashAlgorithmName byDefault)
-    {
-        AsnReader certificate = value.ReadSequence().ReadSequence().ReadSequence();
-        HashAlgorithmName hash = byDefault == HashAlgorithmName.SHA256 && certificate.PeekTag().HasSameClassAndValue(Asn1Tag.Sequence)
-            ? ReadHash(certificate.ReadSequence())
-            : byDefault;
-        return (hash, certificate.ReadOctetString());
-    }
-
-    private static HashAlgorithmName ReadHash(AsnReader algorithm)
+    internal static HashAlgorithmName ReadHash(AsnReader algorithm)
     {
         string oid = algorithm.ReadObjectIdentifier();
         if (algorithm.HasData)

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Keyless.Sigstore.Formats;
 
 namespace Keyless.Sigstore;
@@ -23,6 +25,12 @@ public sealed class TrustedRoot
     /// <summary>What was left out, one sentence each.</summary>
     public IReadOnlyList<string> Warnings => warnings;
 
+    /// <summary>
+    /// Whether the document lists a transparency or CT log at all, also one that is not used here: only an instance that has none may be
+    /// trusted without (<see cref="Proofs.Timestamp"/>).
+    /// </summary>
+    public bool ListsLogs { get; private set; }
+
     internal IReadOnlyList<TransparencyLog> Logs { get; private set; } = [];
 
     internal IReadOnlyList<TransparencyLog> CertificateLogs { get; private set; } = [];
@@ -30,6 +38,73 @@ public sealed class TrustedRoot
     internal IReadOnlyList<CertificateAuthority> CertificateAuthorities { get; private set; } = [];
 
     internal IReadOnlyList<CertificateAuthority> TimestampAuthorities { get; private set; } = [];
+
+    /// <summary>One log's key may be listed with several windows, and under several names.</summary>
+    internal IEnumerable<TransparencyLog> LogsOf(byte[] logId) => Logs.Where(log => log.LogId.AsSpan().SequenceEqual(logId));
+
+    /// <summary>One trusted root, or JSON Lines with a root on each line: several deployments, each of which is tried alone.</summary>
+    /// <exception cref="FormatException">Not a trusted root, or not only such; which line it is.</exception>
+    public static IReadOnlyList<TrustedRoot> ParseLines(ReadOnlyMemory<byte> json)
+    {
+        if (json.Length > Limits.TrustedRoots * Limits.TrustDocumentBytes)
+        {
+            throw new MalformedException("too-large", $"malformed trusted root: {json.Length} bytes");
+        }
+
+        ReadOnlyMemory<byte>[] lines = [.. Lines(json)];
+        if (lines.Length < 2 || !IsWholeObject(lines[0].Span))
+        {
+            return [Parse(json)];
+        }
+
+        if (lines.Length > Limits.TrustedRoots)
+        {
+            throw new MalformedException("limit", $"malformed trusted root: {lines.Length} lines, at most {Limits.TrustedRoots} are read");
+        }
+
+        return [.. lines.Select((line, number) =>
+        {
+            try
+            {
+                return Parse(line);
+            }
+            catch (MalformedException e)
+            {
+                throw new MalformedException(e.Clause, string.Create(CultureInfo.InvariantCulture, $"line {number + 1}: {e.Message}"), e);
+            }
+        })];
+    }
+
+    /// <summary>What of a document is wrong, as the second word of a slug.</summary>
+    public static string ClauseOf(FormatException malformed) => malformed is MalformedException { Clause: var clause } ? clause : "schema";
+
+    private static IEnumerable<ReadOnlyMemory<byte>> Lines(ReadOnlyMemory<byte> json)
+    {
+        while (!json.IsEmpty)
+        {
+            int end = json.Span.IndexOf((byte)'\n');
+            ReadOnlyMemory<byte> line = end < 0 ? json : json[..end];
+            json = end < 0 ? default : json[(end + 1)..];
+            if (!line.Span.Trim(" \t\r"u8).IsEmpty)
+            {
+                yield return line;
+            }
+        }
+    }
+
+    // A document over many lines has no line that is a document.
+    private static bool IsWholeObject(ReadOnlySpan<byte> line)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = Limits.JsonDepth });
+            return reader.Read() && reader.TokenType == JsonTokenType.StartObject && reader.TrySkip() && !reader.Read();
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+    }
 
     /// <exception cref="FormatException">Not a trusted root.</exception>
     public static TrustedRoot Parse(ReadOnlyMemory<byte> json)
@@ -55,13 +130,15 @@ public sealed class TrustedRoot
         var logs = new List<TransparencyLog>();
         foreach (JsonFields instance in document.Objects(name, Limits.TrustRootInstances))
         {
+            ListsLogs = true;
             string baseUrl = instance.Text("baseUrl") ?? "";
-            JsonFields key = instance.RequiredObject("publicKey");
-            byte[] raw = key.RequiredBytes("rawBytes");
-            string details = key.RequiredText("keyDetails");
-            TimeWindow? window = TimeWindow.Parse(key.Object("validFor"), $"trusted root.{name}");
-            byte[] logId = instance.RequiredObject("logId").RequiredBytes("keyId");
-            string hash = instance.RequiredText("hashAlgorithm");
+            // What is absent is empty, as in proto3, and makes the instance unusable, not the document.
+            JsonFields? key = instance.Object("publicKey");
+            byte[] raw = key?.Bytes("rawBytes") ?? [];
+            string details = key?.Text("keyDetails") ?? "";
+            TimeWindow? window = TimeWindow.Parse(key?.Object("validFor"), $"trusted root.{name}");
+            byte[] logId = instance.Object("logId")?.Bytes("keyId") ?? [];
+            string hash = instance.Text("hashAlgorithm") ?? "";
             try
             {
                 logs.Add(TransparencyLog.Create(baseUrl, raw, details, logId, hash, window));
@@ -83,8 +160,8 @@ public sealed class TrustedRoot
             string uri = instance.Text("uri") ?? "";
             byte[][] chain =
             [
-                .. instance.RequiredObject("certChain").Objects("certificates", Limits.ChainCertificates)
-                    .Select(certificate => certificate.RequiredBytes("rawBytes")),
+                .. (instance.Object("certChain")?.Objects("certificates", Limits.ChainCertificates) ?? [])
+                    .Select(certificate => certificate.Bytes("rawBytes") ?? []),
             ];
             if (TimeWindow.Parse(instance.Object("validFor"), $"trusted root.{name}") is { } window && chain.Length > 0)
             {
@@ -149,7 +226,9 @@ internal sealed record TransparencyLog(string BaseUrl, byte[] LogId, Verificatio
             "PKIX_ECDSA_P521_SHA_512" => key.FieldBytes == 66,
             "PKIX_ED25519" => key.IsEd25519,
             "PKCS1_RSA_PKCS1V5" or "PKIX_RSA_PKCS1V5" => key.IsRsa,
-            "PKIX_RSA_PKCS1V15_2048_SHA256" or "PKIX_RSA_PKCS1V15_3072_SHA256" or "PKIX_RSA_PKCS1V15_4096_SHA256" => key.Details == details,
+            "PKIX_RSA_PKCS1V15_2048_SHA256" => key.RsaBits == 2048,
+            "PKIX_RSA_PKCS1V15_3072_SHA256" => key.RsaBits == 3072,
+            "PKIX_RSA_PKCS1V15_4096_SHA256" => key.RsaBits == 4096,
             _ => throw new FormatException($"keys of kind {Shown.Of(details)} are not supported"),
         };
         if (!fits)

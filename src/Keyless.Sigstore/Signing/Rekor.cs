@@ -7,7 +7,7 @@ using Keyless.Sigstore.Formats;
 namespace Keyless.Sigstore.Signing;
 
 /// <summary>
-/// A transparency log: a signed statement in, a TransparencyLogEntry (protobuf-specs, sigstore_rekor.proto) as ProtoJSON out.
+/// A transparency log: a signature in, a TransparencyLogEntry (protobuf-specs, sigstore_rekor.proto) as ProtoJSON out.
 /// Which of the two protocols is spoken, the signing config says.
 /// </summary>
 internal sealed class Rekor(Http http, Service service)
@@ -16,16 +16,16 @@ internal sealed class Rekor(Http http, Service service)
 
     /// <summary>The entry is read no further than copying needs; whether it is ours, and logged, is the verifier's to say.</summary>
     /// <exception cref="ServiceException">No entry.</exception>
-    public Task<byte[]> AddAsync(SignedStatement signed, CancellationToken cancel) =>
+    public Task<byte[]> AddAsync(FreshSignature signed, CancellationToken cancel) =>
         service.ApiVersion == 1 ? AddV1Async(signed, cancel) : AddV2Async(signed, cancel);
 
     // rekor-tiles, rekor_service.proto: the answer comes with the next checkpoint, seconds later, and goes into the bundle as it is.
-    private async Task<byte[]> AddV2Async(SignedStatement signed, CancellationToken cancel)
+    private async Task<byte[]> AddV2Async(FreshSignature signed, CancellationToken cancel)
     {
         var request = new Request(Name, HttpMethod.Post, service.At("/api/v2/log/entries"))
         {
             ContentType = "application/json",
-            Body = Write(json => WriteHashedRekord(json, signed)),
+            Body = Write(json => WriteHashedRekord2(json, signed)),
             Timeout = TimeSpan.FromSeconds(60),
         };
         Answer answer = (await http.SendAsync(request, cancel)).MustBe(HttpStatusCode.Created);
@@ -35,12 +35,22 @@ internal sealed class Rekor(Http http, Service service)
     }
 
     // rekor, openapi.yaml, POST /api/v1/log/entries.
-    private async Task<byte[]> AddV1Async(SignedStatement signed, CancellationToken cancel)
+    private async Task<byte[]> AddV1Async(FreshSignature signed, CancellationToken cancel)
     {
         var request = new Request(Name, HttpMethod.Post, service.At("/api/v1/log/entries"))
         {
             ContentType = "application/json",
-            Body = Write(json => WriteDsse(json, signed)),
+            Body = Write(json =>
+            {
+                if (signed.IsOverStatement)
+                {
+                    WriteDsse(json, signed);
+                }
+                else
+                {
+                    WriteHashedRekord1(json, signed);
+                }
+            }),
             // The entry repeats the certificate twice in base64, the statement not at all.
             AnswerBytes = 256 * 1024,
         };
@@ -74,7 +84,7 @@ internal sealed class Rekor(Http http, Service service)
     }
 
     // For DSSE the artifact is the pre-authentication encoding (rekor-tiles, CLIENTS.md).
-    private static void WriteHashedRekord(Utf8JsonWriter json, SignedStatement signed)
+    private static void WriteHashedRekord2(Utf8JsonWriter json, FreshSignature signed)
     {
         json.WriteStartObject();
         json.WriteStartObject("hashedRekordRequestV002");
@@ -93,7 +103,7 @@ internal sealed class Rekor(Http http, Service service)
     }
 
     // rekor, pkg/types/dsse/v0.0.1: the envelope as a JSON string, the certificate as base64 of PEM.
-    private static void WriteDsse(Utf8JsonWriter json, SignedStatement signed)
+    private static void WriteDsse(Utf8JsonWriter json, FreshSignature signed)
     {
         json.WriteStartObject();
         json.WriteString("apiVersion", "0.0.1");
@@ -102,13 +112,37 @@ internal sealed class Rekor(Http http, Service service)
         json.WriteStartObject("proposedContent");
         json.WriteString("envelope", Write(signed.WriteEnvelope));
         json.WriteStartArray("verifiers");
-        string pem = PemEncoding.WriteString("CERTIFICATE", signed.Certificate.Span) + "\n";
-        json.WriteBase64StringValue(Encoding.ASCII.GetBytes(pem));
+        json.WriteBase64StringValue(Pem(signed));
         json.WriteEndArray();
         json.WriteEndObject();
         json.WriteEndObject();
         json.WriteEndObject();
     }
+
+    // rekor, pkg/types/hashedrekord/v0.0.1.
+    private static void WriteHashedRekord1(Utf8JsonWriter json, FreshSignature signed)
+    {
+        json.WriteStartObject();
+        json.WriteString("apiVersion", "0.0.1");
+        json.WriteString("kind", "hashedrekord");
+        json.WriteStartObject("spec");
+        json.WriteStartObject("data");
+        json.WriteStartObject("hash");
+        json.WriteString("algorithm", "sha256");
+        json.WriteString("value", Convert.ToHexStringLower(signed.MessageDigest));
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.WriteStartObject("signature");
+        json.WriteBase64String("content", signed.Signature);
+        json.WriteStartObject("publicKey");
+        json.WriteBase64String("content", Pem(signed));
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private static byte[] Pem(FreshSignature signed) => Encoding.ASCII.GetBytes(PemEncoding.WriteString("CERTIFICATE", signed.Certificate.Span) + "\n");
 
     // The names differ, and hashes are hex there, base64 here (rekor, pkg/tle/tle.go says which is which).
     internal static byte[] ToLogEntry(ReadOnlyMemory<byte> answer)

@@ -15,8 +15,8 @@ internal sealed class SigningKey : IDisposable
 
     public static SigningKey Create() => new();
 
-    /// <summary>The signature over SHA-256 of the message, as DER (RFC 3279 §2.2.3): what X.509, DSSE and Rekor expect.</summary>
-    public byte[] Sign(ReadOnlySpan<byte> message) => key.SignData(message, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
+    /// <summary>The signature over a SHA-256 hash, as DER (RFC 3279 §2.2.3): what X.509, DSSE and Rekor expect.</summary>
+    public byte[] SignHash(ReadOnlySpan<byte> hash) => key.SignHash(hash, DSASignatureFormat.Rfc3279DerSequence);
 
     /// <summary>PKCS #10 without a subject: Fulcio takes the key and the proof of possession from it, the name from the token.</summary>
     public string CreateSigningRequestPem() =>

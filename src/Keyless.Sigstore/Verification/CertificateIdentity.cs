@@ -32,7 +32,7 @@ public sealed class CertificateIdentity
 
     internal static CertificateIdentity Read(Certificate certificate)
     {
-        (SubjectKind kind, string subject) = VerificationException.Reading("cert.san", () => ReadSubject(certificate));
+        (SubjectKind kind, string subject) = ReadSubject(certificate);
         if (subject.Length == 0 || subject.Any(char.IsControl))
         {
             throw new VerificationException("policy.san-encoding", "the certificate's subject is empty or has control characters", found: subject);
@@ -44,31 +44,38 @@ public sealed class CertificateIdentity
             && (kind == SubjectKind.Uri || subject.Contains('@', StringComparison.Ordinal) == (kind == SubjectKind.EmailAddress));
         if (!isOfItsKind)
         {
-            throw new VerificationException("cert.san", $"the certificate's subject is not a name of the kind {kind}", found: subject);
+            throw new VerificationException("policy.san-type", $"the certificate's subject is not a name of the kind {kind}", found: subject);
         }
 
-        Dictionary<int, string> extensions = VerificationException.Reading("cert.extension", () => ReadExtensions(certificate));
+        Dictionary<int, string> extensions = VerificationException.Reading("policy.extension", () => ReadExtensions(certificate));
         // Old certificates have .1 alone, newer ones both. Two different answers to "who vouched" are no answer.
         bool hasNew = extensions.TryGetValue(8, out string? issuer);
         bool hasOld = extensions.TryGetValue(1, out string? oldIssuer);
         if (hasNew && hasOld && issuer != oldIssuer)
         {
-            throw new VerificationException("cert.extension", "the certificate names two issuers", issuer, oldIssuer);
+            throw new VerificationException("policy.issuer-conflict", "the certificate names two issuers", issuer, oldIssuer);
         }
 
         issuer ??= oldIssuer;
         return !string.IsNullOrEmpty(issuer)
             ? new CertificateIdentity(issuer, subject, kind, extensions)
-            : throw new VerificationException("cert.extension", "the certificate does not say which OIDC issuer vouched for its subject");
+            : throw new VerificationException("policy.issuer-missing", "the certificate does not say which OIDC issuer vouched for its subject");
     }
 
-    // Exactly one name, and critical, because the certificate has no other (RFC 5280 §4.2.1.6).
+    // Exactly one name, critical where the certificate has no other (RFC 5280 §4.2.1.6).
     private static (SubjectKind Kind, string Subject) ReadSubject(Certificate certificate)
     {
-        CertificateExtension extension = certificate.Extension("2.5.29.17") ?? throw new FormatException("the certificate has no subject alternative name");
-        if (!extension.Critical || extension.Value.Length > Limits.SubjectAlternativeNameBytes)
+        CertificateExtension? extension = certificate.Extension("2.5.29.17");
+        if (extension is null || extension.Value.Length > Limits.SubjectAlternativeNameBytes)
         {
-            throw new FormatException("the subject alternative name is not critical, or too long");
+            throw extension is null
+                ? new VerificationException("cert.san", "the certificate has no subject alternative name")
+                : new VerificationException("bundle.limit", $"the certificate's subject alternative name has more than {Limits.SubjectAlternativeNameBytes} bytes");
+        }
+
+        if (!extension.Critical && certificate.Subject is [0x30, 0])
+        {
+            throw new VerificationException("cert.san", "the certificate has no subject, and its subject alternative name is not critical");
         }
 
         try
@@ -76,20 +83,32 @@ public sealed class CertificateIdentity
             var outer = new AsnReader(extension.Value, AsnEncodingRules.DER);
             AsnReader names = outer.ReadSequence();
             outer.ThrowIfNotEmpty();
-            Asn1Tag tag = names.PeekTag();
-            (SubjectKind Kind, string Subject) subject = tag.TagValue switch
-            {
-                _ when tag.TagClass != TagClass.ContextSpecific => throw new FormatException("the subject alternative name is malformed"),
-                1 => (SubjectKind.EmailAddress, names.ReadCharacterString(UniversalTagNumber.IA5String, tag)),
-                6 => (SubjectKind.Uri, names.ReadCharacterString(UniversalTagNumber.IA5String, tag)),
-                0 => (SubjectKind.UserName, ReadOtherName(names.ReadSequence(tag))),
-                _ => throw new FormatException("the subject alternative name is neither URI, e-mail address nor user name"),
-            };
-            return !names.HasData ? subject : throw new FormatException("the certificate has more than one subject alternative name");
+            (Asn1Tag tag, ReadOnlyMemory<byte> name) = (names.PeekTag(), names.ReadEncodedValue());
+            return names.HasData ? throw new VerificationException("cert.san", "the certificate has more than one subject alternative name") : ReadName(tag, new AsnReader(name, AsnEncodingRules.DER));
         }
         catch (AsnContentException e)
         {
-            throw new FormatException("the subject alternative name is malformed", e);
+            throw new VerificationException("cert.san", "the subject alternative name is malformed", inner: e);
+        }
+    }
+
+    // Of the kinds of RFC 5280 §4.2.1.6 Fulcio certifies three; a host name or an address names no signer.
+    private static (SubjectKind Kind, string Subject) ReadName(Asn1Tag tag, AsnReader name)
+    {
+        SubjectKind kind = (tag.TagClass, tag.TagValue) switch
+        {
+            (TagClass.ContextSpecific, 0) => SubjectKind.UserName,
+            (TagClass.ContextSpecific, 1) => SubjectKind.EmailAddress,
+            (TagClass.ContextSpecific, 6) => SubjectKind.Uri,
+            _ => throw new VerificationException("policy.san-type", "the subject alternative name is neither URI, e-mail address nor user name"),
+        };
+        try
+        {
+            return (kind, kind == SubjectKind.UserName ? ReadOtherName(name.ReadSequence(tag)) : name.ReadCharacterString(UniversalTagNumber.IA5String, tag));
+        }
+        catch (AsnContentException e)
+        {
+            throw new VerificationException("policy.san-encoding", "the subject alternative name is not text of its kind", inner: e);
         }
     }
 
@@ -97,7 +116,7 @@ public sealed class CertificateIdentity
     {
         if (other.ReadObjectIdentifier() != Fulcio + "7")
         {
-            throw new FormatException("the subject alternative name is of an unknown kind");
+            throw new VerificationException("policy.san-type", "the subject alternative name is of an unknown kind");
         }
 
         AsnReader value = other.ReadSequence(new Asn1Tag(TagClass.ContextSpecific, 0));

@@ -12,7 +12,7 @@ internal static class CertificatePath
 {
     public const string CodeSigning = "1.3.6.1.5.5.7.3.3";
     public const string TimeStamping = "1.3.6.1.5.5.7.3.8";
-    private const string AnyUsage = "2.5.29.37.0";
+    public const string AnyUsage = "2.5.29.37.0";
 
     // Critical extensions whose meaning is honoured here. One that is not in the list is a refusal (RFC 5280 §4.2).
     private static readonly string[] Understood = ["2.5.29.15", "2.5.29.17", "2.5.29.19", "2.5.29.37"];

@@ -11,15 +11,32 @@ namespace Keyless.Sigstore;
 /// </summary>
 internal sealed class CertificateTransparency
 {
+    private const string PrecertificateSigning = "1.3.6.1.4.1.11129.2.4.4";
+
     private CertificateTransparency(string check) => Check = check;
 
     public string Check { get; }
+
+    /// <summary>RFC 6962 §3.3: one list; with two, each reader could look at another.</summary>
+    public static void RequireOneList(Certificate certificate)
+    {
+        if (certificate.Extensions.Count(extension => extension.Oid == SignedCertificateTimestamp.ExtensionOid) > 1)
+        {
+            throw new VerificationException("sct.malformed", "the certificate carries more than one list of signed certificate timestamps");
+        }
+    }
 
     /// <summary>At least one embedded SCT is a known log's, over this certificate as its issuer made it.</summary>
     public static CertificateTransparency Verify(Certificate certificate, Certificate issuer, TrustedRoot root)
     {
         CertificateExtension list = certificate.Extension(SignedCertificateTimestamp.ExtensionOid) ?? throw new VerificationException(
             "sct.missing", "the certificate carries no signed certificate timestamp (signatures from before spring 2022 do not)");
+        if (VerificationException.Reading("cert.path", issuer.ExtendedKeyUsages).Contains(PrecertificateSigning))
+        {
+            // RFC 6962 §3.1: the log would have seen the certificate as issued by the authority above. Fulcio does not do this.
+            throw new VerificationException("sct.precertificate-issuer", "the certificate's issuer is for precertificates, whose timestamps are not read");
+        }
+
         IReadOnlyList<SignedCertificateTimestamp> timestamps = VerificationException.Reading(
             "sct.malformed", () => SignedCertificateTimestamp.ParseList(list.Value));
         byte[] tbs = WithoutTimestamps(certificate);

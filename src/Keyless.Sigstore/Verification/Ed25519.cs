@@ -5,7 +5,7 @@ using Bc = Org.BouncyCastle.Math.EC.Rfc8032;
 namespace Keyless.Sigstore;
 
 /// <summary>
-/// Pure Ed25519 (RFC 8032 §5.1.7), with the checks that implementations differ in made here, so that every signature has one
+/// Ed25519 and Ed25519ph (RFC 8032 §5.1.7), with the checks that implementations differ in made here, so that every signature has one
 /// verdict: S below the group order, canonical encodings of the key and of R, and no key or R of small order.
 /// </summary>
 internal static class Ed25519
@@ -20,11 +20,18 @@ internal static class Ed25519
     private static readonly BigInteger[] SmallOrder = [BigInteger.One, BigInteger.Zero, FieldPrime - 1, OrderEight, FieldPrime - OrderEight];
 
     public static bool Verifies(byte[] key, ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) =>
+        IsWellFormed(key, signature) && Bc.Ed25519.Verify(signature.ToArray(), 0, key, 0, message.ToArray(), 0, message.Length);
+
+    /// <summary>Ed25519ph with an empty context.</summary>
+    /// <param name="digest">SHA-512 of the message.</param>
+    public static bool VerifiesPrehash(byte[] key, ReadOnlySpan<byte> digest, ReadOnlySpan<byte> signature) =>
+        digest.Length == 64 && IsWellFormed(key, signature) && Bc.Ed25519.VerifyPrehash(signature.ToArray(), 0, key, 0, [], digest.ToArray(), 0);
+
+    private static bool IsWellFormed(byte[] key, ReadOnlySpan<byte> signature) =>
         signature.Length == 64
         && IsFullPoint(key)
         && IsFullPoint(signature[..32])
-        && new BigInteger(signature[32..], isUnsigned: true) < GroupOrder
-        && Bc.Ed25519.Verify(signature.ToArray(), 0, key, 0, message.ToArray(), 0, message.Length);
+        && new BigInteger(signature[32..], isUnsigned: true) < GroupOrder;
 
     private static bool IsFullPoint(ReadOnlySpan<byte> encoded)
     {

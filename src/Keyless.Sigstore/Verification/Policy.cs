@@ -3,65 +3,112 @@ using Keyless.Sigstore.Formats;
 namespace Keyless.Sigstore;
 
 /// <summary>
-/// Whom to accept, and what they must have said. A policy names the subject and the issuer, or a GitHub repository; one that
+/// Whom to accept, and what they must have said. A policy names the subject and the issuer, a GitHub repository, or a key; one that
 /// names nobody cannot be made.
 /// </summary>
 public sealed class Policy
 {
+    /// <summary>Clocks differ; more than this is no difference of clocks.</summary>
+    private static readonly TimeSpan Skew = TimeSpan.FromMinutes(5);
+
     private readonly TextMatch? subject;
-    private readonly TextMatch issuer;
+    private readonly TextMatch? issuer;
     private readonly GitHubIdentity? gitHub;
-    private readonly string predicateType;
+    private readonly string? predicateType;
     private readonly IReadOnlyDictionary<string, string> annotations;
 
     /// <param name="subject">May be null only where <paramref name="gitHub"/> names a repository.</param>
     /// <param name="issuer">May be null only beside <paramref name="gitHub"/> of github.com: it is GitHub's then.</param>
+    /// <param name="predicateType">Null for any, and for signatures over the artifact itself.</param>
     /// <exception cref="ArgumentException">It names nobody; the message is fit for the user.</exception>
-    public Policy(TextMatch? subject, TextMatch? issuer, GitHubIdentity? gitHub, string predicateType, IReadOnlyDictionary<string, string>? annotations = null)
+    public Policy(TextMatch? subject, TextMatch? issuer, GitHubIdentity? gitHub, string? predicateType, IReadOnlyDictionary<string, string>? annotations = null)
+        : this(predicateType, annotations)
     {
         if (subject is null && gitHub?.Repository is null)
         {
-            throw new ArgumentException("it does not say who may sign: CertificateIdentity with CertificateOidcIssuer, or GitHubRepository, is needed");
+            throw new ArgumentException("it does not say who may sign: CertificateIdentity with CertificateOidcIssuer, GitHubRepository, or PublicKey is needed");
         }
 
         bool publicGitHub = gitHub?.Repository is not null && gitHub.ServerUrl == "https://github.com";
         this.subject = subject;
         this.issuer = issuer ?? (publicGitHub ? TextMatch.Exactly(GitHubIdentity.ActionsIssuer) : throw new ArgumentException("it does not say whose identities count: CertificateOidcIssuer is needed"));
         this.gitHub = gitHub;
-        this.predicateType = predicateType;
-        this.annotations = annotations ?? new Dictionary<string, string>();
     }
 
+    private Policy(string? predicateType, IReadOnlyDictionary<string, string>? annotations) =>
+        (this.predicateType, this.annotations) = (predicateType, annotations ?? new Dictionary<string, string>());
+
+    /// <summary>The key that must have signed; null where a certificate's identity decides.</summary>
+    public ManagedKey? Key { get; private init; }
+
+    /// <summary>What must have witnessed the signature.</summary>
+    public Proofs Proofs { get; init; } = Proofs.Log;
+
+    /// <summary>How long ago at most the signature was made, and what the time is now: the only "now" there is in verification.</summary>
+    public (TimeSpan Most, DateTimeOffset Now)? MaxAge { get; init; }
+
     /// <summary>Exactly this signer, saying exactly this kind of thing.</summary>
-    public static Policy Exactly(string identity, string issuer, string predicateType) =>
+    /// <param name="predicateType">Null for any, and for signatures over the artifact itself.</param>
+    public static Policy Exactly(string identity, string issuer, string? predicateType) =>
         new(TextMatch.Exactly(identity), TextMatch.Exactly(issuer), null, predicateType);
 
-    internal PolicyMatch Require(SigningCertificate certificate, VerifiedStatement statement)
+    /// <summary>Exactly this key, whoever holds it.</summary>
+    /// <param name="predicateType">Null for any, and for signatures over the artifact itself.</param>
+    public static Policy ForKey(
+        ManagedKey key, string? predicateType, IReadOnlyDictionary<string, string>? annotations = null, Proofs proofs = Proofs.Log, (TimeSpan Most, DateTimeOffset Now)? maxAge = null) =>
+        new(predicateType, annotations) { Key = key, Proofs = proofs, MaxAge = maxAge };
+
+    internal PolicyMatch Require(CertificateIdentity? signer, string? predicateType, IReadOnlyDictionary<string, string> annotations, DateTimeOffset? signedAt)
     {
-        CertificateIdentity signer = certificate.Identity;
-        RequireMatch("policy.issuer", "the certificate's identity was vouched for by another issuer", issuer, signer.Issuer);
+        PolicyMatch match = Key is not null
+            ? new PolicyMatch([$"The signer holds the key {Key.Fingerprint}"], [])
+            : RequireIdentity(signer!);
+        RequireSaid(predicateType, annotations);
+        return MaxAge is { } age ? match with { Checks = [.. match.Checks, RequireAge(age.Most, age.Now, signedAt)] } : match;
+    }
+
+    private PolicyMatch RequireIdentity(CertificateIdentity signer)
+    {
+        RequireMatch("policy.issuer", "the certificate's identity was vouched for by another issuer", issuer!, signer.Issuer);
         if (subject is not null)
         {
             RequireMatch("policy.identity", "signed by somebody else", subject, signer.Subject);
         }
 
         gitHub?.Require(signer, namedOtherwise: subject is not null);
-        RequireStatement(statement);
         return new PolicyMatch(
             [$"The signer is {Shown.Of(signer.Subject)}, vouched for by {Shown.Of(signer.Issuer)}"],
             subject is not null && gitHub is null ? [.. Oddities(signer)] : []);
     }
 
-    private void RequireStatement(VerifiedStatement statement)
+    // From the earliest moment that is proven: a later proof of an old signature does not make it young.
+    private static string RequireAge(TimeSpan most, DateTimeOffset now, DateTimeOffset? signedAt)
     {
-        if (statement.PredicateType != predicateType)
+        if (signedAt is not { } moment)
         {
-            throw new VerificationException("policy.predicate-type", "the signed statement says another kind of thing", predicateType, statement.PredicateType);
+            throw new VerificationException("policy.max-age", "no moment of signing is proven, and the policy has a MaxAge", $"at most {most}");
+        }
+
+        TimeSpan age = now - moment;
+        return age > most || age < -Skew
+            ? throw new VerificationException(
+                age < -Skew ? "policy.future" : "policy.max-age",
+                age < -Skew ? "the signature was made later than this machine's clock says it is now" : "the signature is older than the policy's MaxAge",
+                age < -Skew ? $"not after {Shown.Of(now)}" : $"signed after {Shown.Of(now - most)}",
+                Shown.Of(moment))
+            : $"The signature is not older than {most}";
+    }
+
+    private void RequireSaid(string? saidType, IReadOnlyDictionary<string, string> saidAnnotations)
+    {
+        if (predicateType is not null && saidType != predicateType)
+        {
+            throw new VerificationException("subject.predicate-type", "the signature says another kind of thing", predicateType, saidType ?? "no statement: a signature over the artifact itself");
         }
 
         foreach ((string name, string value) in annotations)
         {
-            string? found = statement.Annotations.GetValueOrDefault(name);
+            string? found = saidAnnotations.GetValueOrDefault(name);
             if (!string.Equals(found, value, StringComparison.Ordinal))
             {
                 throw new VerificationException("policy.annotation", "the signature lacks an annotation", $"{name}={value}", found is null ? "none of that name" : $"{name}={found}");
@@ -92,6 +139,16 @@ public sealed class Policy
             yield return $"{Shown.Of(workflow)} signed for {Shown.Of(repository)}, another repository than its own";
         }
     }
+}
+
+/// <summary>What must have witnessed a signature.</summary>
+public enum Proofs
+{
+    /// <summary>A transparency log, and a CT log for the certificate.</summary>
+    Log,
+
+    /// <summary>A timestamp authority alone: for instances whose trusted root lists no logs (GitHub's own, for private repositories).</summary>
+    Timestamp,
 }
 
 /// <summary>What the policy's consent rests on, and what it let pass although its author may not have meant it.</summary>

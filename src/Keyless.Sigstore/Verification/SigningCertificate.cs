@@ -7,42 +7,50 @@ namespace Keyless.Sigstore;
 /// A certificate proven to have been issued for signing by an authority of the trusted root, valid at each proven moment, and
 /// published (client-spec §4.3). Its key, and whom it names, may be believed.
 /// </summary>
-internal sealed class SigningCertificate
+internal sealed class SigningCertificate : ProvenSigner
 {
-    private readonly string issuance;
-    private readonly CertificateTransparency transparency;
+    private readonly Certificate certificate;
+    private readonly CertificateAuthority authority;
+    private readonly CertificateTransparency? transparency;
 
-    private SigningCertificate(Certificate certificate, VerificationKey key, CertificateIdentity identity, string issuance, CertificateTransparency transparency)
+    private SigningCertificate(Certificate certificate, VerificationKey key, CertificateIdentity identity, CertificateAuthority authority, CertificateTransparency? transparency)
+        : base(certificate.Der, key)
     {
-        Der = certificate.Der;
-        Key = key;
         Identity = identity;
-        this.issuance = issuance;
+        this.certificate = certificate;
+        this.authority = authority;
         this.transparency = transparency;
     }
 
-    public byte[] Der { get; }
+    public override CertificateIdentity Identity { get; }
 
-    public VerificationKey Key { get; }
+    public override string PemLabel => "CERTIFICATE";
 
-    public CertificateIdentity Identity { get; }
+    public override IEnumerable<string> Checks =>
+    [
+        $"The certificate was issued by {Certificate.ShowName(certificate.Issuer)} ({Shown.Of(authority.Uri)}) and was valid at that time",
+        transparency?.Check ?? "No certificate transparency: the trusted root lists no log",
+    ];
 
-    public IEnumerable<string> Checks => [issuance, transparency.Check];
-
-    public static SigningCertificate Validate(byte[] der, SigningTime time, TrustedRoot root)
+    /// <param name="chain">The leaf, and after it what old bundles bring along: authorities, which are read and never used, since who may issue
+    /// is the trusted root's to say.</param>
+    public static SigningCertificate Validate(IReadOnlyList<byte[]> chain, SigningTime time, TrustedRoot root, Proofs proofs)
     {
-        Certificate leaf = VerificationException.Reading("cert.der", () => Certificate.Parse(der));
+        Certificate leaf = VerificationException.Reading("cert.der", () => Certificate.Parse(chain[0]));
+        foreach (byte[] der in chain.Skip(1))
+        {
+            if (!VerificationException.Reading("cert.der", () => Certificate.Parse(der).BasicConstraints()).IsAuthority)
+            {
+                throw new VerificationException("bundle.material", "the bundle's chain has more than one certificate that is not an authority's");
+            }
+        }
+
+        CertificateTransparency.RequireOneList(leaf);
         VerificationException.Reading("cert.usage", () => RequireForSigning(leaf));
         CertificateAuthority authority = FindAuthority(leaf, time, root);
-        CertificateTransparency transparency = CertificateTransparency.Verify(leaf, authority.Certificates[0], root);
+        CertificateTransparency? transparency = proofs == Proofs.Log ? CertificateTransparency.Verify(leaf, authority.Certificates[0], root) : null;
         VerificationKey key = VerificationException.Reading("cert.key", () => VerificationKey.FromSpki(leaf.Spki));
-        CertificateIdentity identity = CertificateIdentity.Read(leaf);
-        return new SigningCertificate(
-            leaf,
-            key,
-            identity,
-            $"The certificate was issued by {Certificate.ShowName(leaf.Issuer)} ({Shown.Of(authority.Uri)}) and was valid at that time",
-            transparency);
+        return new SigningCertificate(leaf, key, CertificateIdentity.Read(leaf), authority, transparency);
     }
 
     // RFC 5280 §4.2.1: an end entity that may sign code. anyExtendedKeyUsage does not say so.
@@ -51,7 +59,7 @@ internal sealed class SigningCertificate
         CertificatePath.RequireUnderstood(leaf);
         return !leaf.BasicConstraints().IsAuthority
             && leaf.KeyUsage() is { } usage && usage.HasFlag(X509KeyUsageFlags.DigitalSignature)
-            && leaf.ExtendedKeyUsages().Contains(CertificatePath.CodeSigning)
+            && leaf.ExtendedKeyUsages() is { } usages && usages.Contains(CertificatePath.CodeSigning) && !usages.Contains(CertificatePath.AnyUsage)
                 ? true
                 : throw new FormatException("the certificate is not for signing code");
     }

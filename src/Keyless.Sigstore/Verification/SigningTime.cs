@@ -1,7 +1,8 @@
+using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
+using System.Text.Json;
 using Keyless.Sigstore.Formats;
 
 namespace Keyless.Sigstore;
@@ -14,23 +15,30 @@ internal sealed class SigningTime
 {
     private SigningTime(IReadOnlyList<ProvenTime> times) => Times = times;
 
-    /// <summary>At least one. Several of one authority all stand here: each must be within what it is held against, and one alone is enough.</summary>
+    /// <summary>
+    /// At least one, unless none was required. Several of one authority all stand here: each must be within what it is held against, and
+    /// one alone is enough.
+    /// </summary>
     public IReadOnlyList<ProvenTime> Times { get; }
 
-    public DateTimeOffset Earliest => Times.Min(time => time.Moment);
+    public DateTimeOffset? Earliest => Times.Count == 0 ? null : Times.Min(time => time.Moment);
 
     public IEnumerable<string> Checks => Times.Select(time => time.Check);
+
+    /// <summary>Whether the entry's log signed a promise to include it (SET).</summary>
+    public bool IsPromised(LogEntry entry) => Times.Any(time => ReferenceEquals(time.Promised, entry));
 
     /// <summary>
     /// Everything of a known authority must hold; what an unknown one signed is ignored and proves nothing (client-spec §4.2.1).
     /// </summary>
-    public static SigningTime Establish(IReadOnlyList<byte[]> timestamps, IReadOnlyList<LogEntry> entries, byte[] signature, TrustedRoot root)
+    /// <param name="required">False for a managed key, which does not expire: what is given must still hold.</param>
+    public static SigningTime Establish(
+        IReadOnlyList<byte[]> timestamps, IReadOnlyList<LogEntry> entries, byte[] signature, TrustedRoot root, Proofs proofs, bool required)
     {
         var times = new List<ProvenTime>();
         foreach (byte[] response in timestamps)
         {
-            TimestampToken token = VerificationException.Reading("time.token", () => TimestampToken.Parse(response));
-            if (FromAuthority(token, signature, root) is { } time)
+            if (FromAuthority(response, signature, root) is { } time)
             {
                 times.Add(time);
             }
@@ -44,9 +52,15 @@ internal sealed class SigningTime
             }
         }
 
-        return times.Count > 0
-            ? new SigningTime(times)
-            : throw new VerificationException(
+        if (times.Count > 0 || !required)
+        {
+            return new SigningTime(times);
+        }
+
+        // A log that could have told the time, and is not known, is the nearer reason.
+        throw proofs == Proofs.Log && timestamps.Count == 0 && entries.All(entry => !LoggedEntry.IsRekor2(entry) && !root.LogsOf(entry.LogId).Any())
+            ? LoggedEntry.NoneKnown(entries, root)
+            : new VerificationException(
                 "time.missing",
                 "no moment of signing is proven",
                 "a timestamp of an authority, or a signed entry timestamp of a log, that the trusted root knows",
@@ -55,17 +69,21 @@ internal sealed class SigningTime
 
     // A token is of a known authority if its signer id or its signed certificate id names a leaf of the trusted root. Both are
     // asked, because the signer id is not signed: with it changed, a bad token would pass for a stranger's. Certificates inside
-    // the token decide nothing.
-    private static ProvenTime? FromAuthority(TimestampToken token, byte[] signature, TrustedRoot root)
+    // the token decide nothing, and what else is in a stranger's token is not read.
+    private static ProvenTime? FromAuthority(byte[] response, byte[] signature, TrustedRoot root)
     {
-        VerificationException? refusal = null;
-        foreach (CertificateAuthority authority in root.TimestampAuthorities)
+        IReadOnlyList<TimestampSigner> signers = VerificationException.Reading("time.token", () => TimestampToken.ReadSigners(response));
+        CertificateAuthority[] authorities = VerificationException.Reading("time.certificate", () =>
+            root.TimestampAuthorities.Where(authority => authority.First is { } leaf && signers.Any(signer => signer.Names(leaf))).ToArray());
+        if (authorities.Length == 0)
         {
-            if (authority.First is not { } leaf || !(IsSigner(token, leaf) || IsSignedFor(token, leaf)))
-            {
-                continue;
-            }
+            return null;
+        }
 
+        TimestampToken token = VerificationException.Reading("time.token", () => TimestampToken.Parse(response));
+        VerificationException? refusal = null;
+        foreach (CertificateAuthority authority in authorities)
+        {
             try
             {
                 return Verify(token, signature, authority);
@@ -76,17 +94,8 @@ internal sealed class SigningTime
             }
         }
 
-        return refusal is null ? null : throw refusal;
+        throw refusal!;
     }
-
-    // RFC 5652 §5.3, SignerIdentifier.
-    private static bool IsSigner(TimestampToken token, Certificate leaf) => token.SignerKeyIdentifier is { } identifier
-        ? VerificationException.Reading("time.certificate", leaf.SubjectKeyIdentifier) is { } own && own.AsSpan().SequenceEqual(identifier)
-        : leaf.Issuer.AsSpan().SequenceEqual(token.SignerIssuer) && leaf.SerialNumber.AsSpan().SequenceEqual(token.SignerSerialNumber);
-
-    // RFC 5035 §3: the attribute ties the signature to one certificate, so that another with the same key cannot take its place.
-    private static bool IsSignedFor(TimestampToken token, Certificate leaf) =>
-        HashOf(token.SignerCertificateHash, leaf.Der).AsSpan().SequenceEqual(token.SignerCertificateDigest);
 
     private static ProvenTime Verify(TimestampToken token, byte[] signature, CertificateAuthority authority)
     {
@@ -102,7 +111,7 @@ internal sealed class SigningTime
             throw new VerificationException("time.digest", "the timestamp's signature covers another content");
         }
 
-        if (!IsSigner(token, leaf) || !IsSignedFor(token, leaf))
+        if (!token.Signer.IsIdentifiedAs(leaf) || !token.Signer.IsTiedTo(leaf))
         {
             throw new VerificationException("time.signer", "the timestamp names another certificate than the one that signed it");
         }
@@ -160,14 +169,17 @@ internal sealed class SigningTime
         _ => null,
     };
 
-#pragma warning disable CA5350 // SHA-1 is the only hash of an ESSCertID v1; it names a certificate that the trusted root pins anyway.
-    private static byte[] HashOf(HashAlgorithmName hash, byte[] der) =>
-        hash == HashAlgorithmName.SHA1 ? SHA1.HashData(der) : CryptographicOperations.HashData(hash, der);
-#pragma warning restore CA5350
-
     // No time is taken from an inclusion proof: inclusion is proven, the moment is not (client-spec §4.2.2).
     private static ProvenTime? FromLog(LogEntry entry, TrustedRoot root)
     {
+        TransparencyLog[] logs = [.. root.LogsOf(entry.LogId)];
+        if (logs.Length == 0)
+        {
+            return null;
+        }
+
+        // Of which generation an entry is, its kind tells; so first of all the kind must be what the log has.
+        LogBody.RequireKind(entry);
         if (entry.SignedEntryTimestamp is not { } promise)
         {
             return null;
@@ -178,14 +190,7 @@ internal sealed class SigningTime
             throw new VerificationException("tlog.set", "a Rekor v2 entry carries a signed entry timestamp");
         }
 
-        TransparencyLog[] logs = [.. root.Logs.Where(log => log.LogId.AsSpan().SequenceEqual(entry.LogId))];
-        if (logs.Length == 0)
-        {
-            return null;
-        }
-
-        byte[] promised = PromisedText(entry);
-        if (!logs[0].Key.Verifies(promised, promise, logs[0].Key.DefaultHash))
+        if (!logs[0].Key.Verifies(PromisedText(entry), promise, HashAlgorithmName.SHA256))
         {
             throw new VerificationException("tlog.set", $"the signed entry timestamp was not signed by {Shown.Of(logs[0].BaseUrl)}");
         }
@@ -201,15 +206,29 @@ internal sealed class SigningTime
             "tlog.window", "the entry was made outside the log's window", logs[0].Window.ToString(), Shown.Of(moment));
         return new ProvenTime(
             moment,
-            $"The signature existed at {Shown.Of(moment)}: signed entry timestamp of {Shown.Of(log.BaseUrl)}");
+            $"The signature existed at {Shown.Of(moment)}: signed entry timestamp of {Shown.Of(log.BaseUrl)}",
+            entry);
     }
 
-    // The log signs the RFC 8785 form of these four members; none of the values needs escaping.
-    private static byte[] PromisedText(LogEntry entry) => Encoding.UTF8.GetBytes(string.Create(
-        CultureInfo.InvariantCulture,
-        $$"""{"body":"{{Convert.ToBase64String(entry.Body)}}","integratedTime":{{entry.IntegratedTime}},"logID":"{{Convert.ToHexStringLower(entry.LogId)}}","logIndex":{{entry.LogIndex}}}"""));
+    // The log signs the RFC 8785 form of these four members, which is theirs in this order without white space.
+    private static ReadOnlySpan<byte> PromisedText(LogEntry entry)
+    {
+        var text = new ArrayBufferWriter<byte>(256 + entry.Body.Length * 2);
+        using (var json = new Utf8JsonWriter(text, BundleWriter.Plain))
+        {
+            json.WriteStartObject();
+            json.WriteBase64String("body", entry.Body);
+            json.WriteNumber("integratedTime", entry.IntegratedTime);
+            json.WriteString("logID", Convert.ToHexStringLower(entry.LogId));
+            json.WriteNumber("logIndex", entry.LogIndex);
+            json.WriteEndObject();
+        }
+
+        return text.WrittenSpan;
+    }
 }
 
 /// <summary>A moment with somebody's signature under it.</summary>
 /// <param name="Check">What was proven, in a sentence for the user.</param>
-internal sealed record ProvenTime(DateTimeOffset Moment, string Check);
+/// <param name="Promised">The log entry that the moment is of, whose inclusion the log then promised; null for a timestamp.</param>
+internal sealed record ProvenTime(DateTimeOffset Moment, string Check, LogEntry? Promised = null);

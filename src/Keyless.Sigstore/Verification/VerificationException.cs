@@ -5,6 +5,10 @@ namespace Keyless.Sigstore;
 /// <summary>The verdict "no": do not trust this signature.</summary>
 public sealed class VerificationException : Exception
 {
+    internal const string KeyWithoutKey = "policy.key-without-key", CertificateWithoutIdentity = "policy.certificate-without-identity";
+
+    private static readonly string[] Steps = ["bundle", "root", "time", "cert", "sct", "tlog", "sig", "subject", "policy"];
+
     /// <param name="reason">The slug of the clause that refused.</param>
     /// <param name="statement">What is wrong, in one sentence without the values.</param>
     /// <param name="expected">What the clause asks for. Shown as it is given.</param>
@@ -20,6 +24,12 @@ public sealed class VerificationException : Exception
     /// <summary>The step that said no: the first word of <see cref="Reason"/>, one of <c>bundle</c>, <c>root</c>,
     /// <c>time</c>, <c>cert</c>, <c>sct</c>, <c>policy</c>, <c>tlog</c>, <c>sig</c>, <c>subject</c>.</summary>
     public string Step => Reason[..Reason.IndexOf('.', StringComparison.Ordinal)];
+
+    /// <summary>
+    /// How far a signature came: the place of <see cref="Step"/> among the steps of a verification, in their order. That a key signed where the
+    /// policy names an identity, or the other way round, is seen before anything is proven, although it is the policy that asks for it.
+    /// </summary>
+    public int Progress => Array.IndexOf(Steps, Reason is KeyWithoutKey or CertificateWithoutIdentity ? "bundle" : Step);
 
     /// <summary>The stable slug of the refused clause, for example <c>tlog.inclusion</c>.</summary>
     public string Reason { get; }

@@ -5,7 +5,7 @@ using System.Security.Cryptography;
 namespace Keyless.Sigstore;
 
 /// <summary>
-/// A public key that can say yes or no: P-256, P-384, P-521, RSA from 2048 bits (PKCS#1 v1.5), or Ed25519. Import costs as much as a
+/// A public key that can say yes or no: P-256, P-384, P-521, RSA from 2048 bits, or Ed25519. Import costs as much as a
 /// verification (OpenSSL checks the point), so the keys of a trusted root are imported once.
 /// </summary>
 internal sealed class VerificationKey
@@ -39,23 +39,8 @@ internal sealed class VerificationKey
     /// <summary>The 32 bytes of an Ed25519 key.</summary>
     public ReadOnlySpan<byte> Ed25519Key => ed25519;
 
-    /// <summary>The hash that goes with the key where nothing else says (sigstore algorithm registry).</summary>
-    public HashAlgorithmName DefaultHash => FieldBytes switch
-    {
-        48 => HashAlgorithmName.SHA384,
-        66 => HashAlgorithmName.SHA512,
-        _ => HashAlgorithmName.SHA256,
-    };
-
-    /// <summary>The key's name in a Rekor v2 entry and in a trusted root (protobuf-specs, PublicKeyDetails).</summary>
-    public string Details => (FieldBytes, rsa?.KeySize) switch
-    {
-        (32, _) => "PKIX_ECDSA_P256_SHA_256",
-        (48, _) => "PKIX_ECDSA_P384_SHA_384",
-        (66, _) => "PKIX_ECDSA_P521_SHA_512",
-        (_, { } bits) => FormattableString.Invariant($"PKIX_RSA_PKCS1V15_{bits}_SHA256"),
-        _ => "PKIX_ED25519",
-    };
+    /// <summary>Bits of the modulus; 0 where the key is not RSA.</summary>
+    public int RsaBits => rsa?.KeySize ?? 0;
 
     /// <exception cref="FormatException">Not strict DER, or a kind of key this client refuses.</exception>
     public static VerificationKey FromSpki(byte[] spki)
@@ -151,11 +136,30 @@ internal sealed class VerificationKey
             return signature.Length == rsa.KeySize / 8 && rsa.VerifyData(data, signature, hash, RSASignaturePadding.Pkcs1);
         }
 
-        // The conversion is ours because what counts as DER differs between the platforms' providers.
         Span<byte> fixedSize = stackalloc byte[2 * FieldBytes];
         return TryReadEcdsaSignature(signature, fixedSize) && ecdsa!.VerifyData(data, fixedSize, hash, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
     }
 
+    /// <summary>Whether this key made the signature over a hash, in one of its schemes that sign a hash.</summary>
+    public bool VerifiesHash(SignatureScheme scheme, ReadOnlySpan<byte> digest, ReadOnlySpan<byte> signature)
+    {
+        switch (scheme.Kind)
+        {
+            case SignatureKind.Ecdsa:
+                Span<byte> fixedSize = stackalloc byte[2 * FieldBytes];
+                return TryReadEcdsaSignature(signature, fixedSize) && ecdsa!.VerifyHash(digest, fixedSize, DSASignatureFormat.IeeeP1363FixedFieldConcatenation);
+            case SignatureKind.RsaPkcs1:
+                return signature.Length == RsaBits / 8 && rsa!.VerifyHash(digest, signature, scheme.Hash, RSASignaturePadding.Pkcs1);
+            case SignatureKind.RsaPss:
+                return signature.Length == RsaBits / 8 && rsa!.VerifyHash(digest, signature, scheme.Hash, RSASignaturePadding.Pss);
+            case SignatureKind.Ed25519Ph:
+                return VerifiesEd25519Ph(digest, signature);
+            default:
+                throw new ArgumentException($"{scheme.Details} does not sign a hash");
+        }
+    }
+
+    // The conversion is ours because what counts as DER differs between the platforms' providers.
     private bool TryReadEcdsaSignature(ReadOnlySpan<byte> der, Span<byte> fixedSize)
     {
         try
@@ -195,4 +199,7 @@ internal sealed class VerificationKey
     // A method of its own, so that the library is loaded only where a log signs with this key.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private bool VerifiesEd25519(ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature) => Ed25519.Verifies(ed25519!, data, signature);
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool VerifiesEd25519Ph(ReadOnlySpan<byte> digest, ReadOnlySpan<byte> signature) => Ed25519.VerifiesPrehash(ed25519!, digest, signature);
 }

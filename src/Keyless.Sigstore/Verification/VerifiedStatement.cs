@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Keyless.Sigstore.Formats;
 
 namespace Keyless.Sigstore;
@@ -6,7 +7,7 @@ namespace Keyless.Sigstore;
 public sealed class VerifiedStatement
 {
     private readonly Statement statement;
-    private ArtifactDigest? artifact;
+    private Artifact? artifact;
 
     private VerifiedStatement(Statement statement) => this.statement = statement;
 
@@ -17,31 +18,17 @@ public sealed class VerifiedStatement
 
     internal IEnumerable<string> Checks =>
     [
-        "The signature over the statement was made with the certificate's key",
         $"The statement is about {artifact} and of type {Shown.Of(PredicateType)}",
     ];
 
-    internal static VerifiedStatement Open(SignedEnvelope envelope, SigningCertificate signer)
-    {
-        if (envelope.PayloadType != DsseEnvelope.InTotoPayloadType)
-        {
-            throw new VerificationException("sig.payload-type", "the envelope does not hold an in-toto statement", DsseEnvelope.InTotoPayloadType, envelope.PayloadType);
-        }
-
-        byte[] signed = DsseEnvelope.PreAuthenticationEncoding(envelope.PayloadType, envelope.Payload);
-        return signer.Key.Verifies(signed, envelope.Signature, signer.Key.DefaultHash)
-            ? new VerifiedStatement(VerificationException.Reading("subject.statement", () => Statement.Parse(envelope.Payload)))
-            : throw new VerificationException("sig.invalid", "the signature over the statement was not made with the certificate's key");
-    }
+    /// <param name="signed">Proof that the envelope's signature is the signer's, and that it holds a statement.</param>
+    internal static VerifiedStatement Open(VerifiedContent signed) =>
+        new(VerificationException.Reading("subject.statement", () => Statement.Parse(((SignedEnvelope)signed.Content).Payload)));
 
     /// <summary>One of the subjects must be this artifact, by digest; a name is never compared.</summary>
-    internal void MustBeAbout(ArtifactDigest wanted)
+    internal void MustBeAbout(Artifact wanted)
     {
-        byte[] digest = Convert.FromHexString(wanted.Hex);
-        StatementSubject[] matches =
-        [
-            .. statement.Subjects.Where(subject => subject.Digests.TryGetValue(wanted.Algorithm, out byte[]? found) && found.AsSpan().SequenceEqual(digest)),
-        ];
+        StatementSubject[] matches = [.. statement.Subjects.Where(subject => Matches(subject, wanted))];
         if (matches.Length == 0)
         {
             throw new VerificationException("subject.digest", "the signature is about another artifact", wanted.ToString(), string.Join(", ", statement.Subjects.Take(3)));
@@ -50,5 +37,17 @@ public sealed class VerifiedStatement
         artifact = wanted;
         // The order of subjects means nothing, so neither may which of them comes first.
         Annotations = matches.Select(match => match.Annotations.AsEnumerable()).Aggregate((all, next) => all.Intersect(next)).ToDictionary();
+    }
+
+    // One digest is enough, and none may contradict it.
+    private static bool Matches(StatementSubject subject, Artifact artifact)
+    {
+        bool[] comparable =
+        [
+            .. subject.Digests.Select(digest => (Claimed: digest.Value, Own: artifact.Digest(new HashAlgorithmName(digest.Key.ToUpperInvariant()))))
+                .Where(digest => digest.Own is not null)
+                .Select(digest => digest.Claimed.AsSpan().SequenceEqual(digest.Own)),
+        ];
+        return comparable.Length > 0 && comparable.All(equal => equal);
     }
 }

@@ -4,7 +4,7 @@ internal static class PolicyClauses
 {
     public static Section Section => new("P", "What a policy asks for besides", "Only what is proven is held against a policy, so these come last.",
     [
-        new("P.1", "The statement's predicate type is the one asked for; by default a signature, so that an attestation is none", "policy.predicate-type", "in-toto, statement"),
+        new("P.1", "The statement's predicate type is the one asked for; by default a signature, so that an attestation is none", "subject.predicate-type", "in-toto, statement"),
         new("P.2", "Each annotation asked for is there, with its value, as a string", "policy.annotation", "cosign, `-a`"),
         new("P.3", "Annotations count only where all subjects that the artifact matches agree on them", "policy.annotation", "in-toto, statement"),
         new("P.4", "`MinSignatures`: as many different signers have each satisfied the whole policy", "policy.min-signatures", "README"),
