@@ -13,6 +13,9 @@ internal static class Samples
     private static readonly Lazy<Task<DotNetResult>> BuildingHello = new(() => PrepareAsync("HelloContainer", ["build", "-c", "Release"]));
     private static readonly Lazy<Task<DotNetResult>> RestoringDeploy = new(() => PrepareAsync("DeployVerified", ["restore"]));
 
+    // Publishing writes its dependency file under obj/ even without building, and two that do so at once fail now and then.
+    private static readonly SemaphoreSlim OnePublish = new(1, 1);
+
     private static int runs;
 
     /// <summary><c>dotnet publish</c> of HelloContainer against a sandbox.</summary>
@@ -23,18 +26,26 @@ internal static class Samples
         int run = Interlocked.Increment(ref runs);
         string own = Folder[$"run-{run}"];
         sandbox.WriteTo(Path.Combine(own, "sandbox"));
-        DotNetResult result = await DotNet.RunAsync(
-            Folder["HelloContainer"],
-            [
-                "publish", "-c", "Release", "--no-build", "-tl:off", target,
-                $"-p:PublishDir={own}/publish/", $"-p:ContainerSigningBundleDirectory={own}/bundles",
-                $"-p:SigstoreInstance={own}/sandbox/client_trust_config.json",
-                $"-p:ContainerBaseImage={sandbox.BaseImage}", $"-p:ContainerRegistry={sandbox.RegistryHost}", "-p:ContainerRepository=hello",
-                .. properties,
-            ],
-            await EnvironmentAsync(environment),
-            cancel);
-        return new Published(result, own);
+        await OnePublish.WaitAsync(cancel);
+        try
+        {
+            DotNetResult result = await DotNet.RunAsync(
+                Folder["HelloContainer"],
+                [
+                    "publish", "-c", "Release", "--no-build", "-tl:off", target,
+                    $"-p:PublishDir={own}/publish/", $"-p:ContainerSigningBundleDirectory={own}/bundles",
+                    $"-p:SigstoreInstance={own}/sandbox/client_trust_config.json",
+                    $"-p:ContainerBaseImage={sandbox.BaseImage}", $"-p:ContainerRegistry={sandbox.RegistryHost}", "-p:ContainerRepository=hello",
+                    .. properties,
+                ],
+                await EnvironmentAsync(environment),
+                cancel);
+            return new Published(result, own);
+        }
+        finally
+        {
+            OnePublish.Release();
+        }
     }
 
     /// <summary><c>dotnet build -t:…</c> of DeployVerified.</summary>

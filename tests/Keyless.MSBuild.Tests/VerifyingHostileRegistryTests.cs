@@ -163,6 +163,28 @@ public sealed class VerifyingHostileRegistryTests
     }
 
     [TestMethod]
+    [DataRow("tag")]
+    [DataRow("fallback")]
+    public async Task The_right_one_may_be_the_last_of_a_thousand(string what)
+    {
+        await using World world = await StartAsync(new SandboxOptions { ReferrersApi = false });
+        string image = world.Push();
+        if (what == "tag")
+        {
+            world.Tag(image, [.. Enumerable.Repeat(new Layer(Attached.SimpleType, "{}"u8.ToArray()), 999), new SimpleForge(world, image).Make()]);
+        }
+        else
+        {
+            (string repository, string digest) = Attached.Parts(image);
+            world.Sandbox.Registry.PutManifest(repository, digest.Replace(':', '-'), Index([.. Enumerable.Range(0, 999).Select(Nowhere)]), Attached.Index);
+            world.AttachBundle(image, new BundleForge(world, image).Make());
+        }
+
+        KeylessVerifyContainer task = world.Verify(world.Image(image));
+        Assert.IsTrue(task.Execute(), World.Log(task));
+    }
+
+    [TestMethod]
     [DataRow("fallback")]
     [DataRow("tag")]
     public async Task A_list_that_is_none_is_no_verdict_and_hides_nothing(string what)
@@ -277,9 +299,9 @@ public sealed class VerifyingHostileRegistryTests
                 AnswerReferrers(world, [.. Enumerable.Range(0, 1001).Select(Nowhere)]);
                 break;
         }
-
-        static JsonObject Nowhere(int i) => Attached.Described(Attached.Manifest, 500, string.Create(CultureInfo.InvariantCulture, $"sha256:{i:x64}"));
     }
+
+    private static JsonObject Nowhere(int i) => Attached.Described(Attached.Manifest, 500, string.Create(CultureInfo.InvariantCulture, $"sha256:{i:x64}"));
 
     private static byte[] Index(params JsonObject[] entries) => Encoding.UTF8.GetBytes(new JsonObject
     {

@@ -222,8 +222,9 @@ public sealed class TufClientTests(TestContext test)
         }
 
         Exception no = await Assert.ThrowsAsync<Exception>(() => client.GetTargetAsync("file", test.CancellationToken));
-        // Under the prefix of a hash that is wrong there is no file at all.
+        // Under the prefix of a hash that is wrong there is no file at all, and without a known hash nobody asks for one.
         Assert.IsTrue(no is TufException { Failure: TufFailure.Content } or ServiceException { Failure: ServiceFailure.Refused }, no.Message);
+        Assert.AreEqual(hashes.Contains('@', StringComparison.Ordinal), world.Repository.Requests.Any(path => path.StartsWith("targets/", StringComparison.Ordinal)));
     }
 
     [TestMethod]

@@ -39,7 +39,7 @@ public sealed class TufWalkTests(TestContext test)
     public void Never_goes_back_never_believes_an_attacker_and_always_recovers()
     {
         Gen.Int[0, (int)Step.WaitADay].Select(step => (Step)step).Array[1, 20]
-            .Sample(steps => WalkAsync(steps).GetAwaiter().GetResult(), iter: 60, threads: 2, writeLine: test.WriteLine);
+            .Sample(steps => WalkAsync(steps).GetAwaiter().GetResult(), iter: 30, threads: 2, writeLine: test.WriteLine);
     }
 
     private static async Task WalkAsync(Step[] steps)

@@ -254,8 +254,13 @@ internal sealed class TufClient(Uri repository, byte[] firstRoot, Http http, Tim
             throw new TufException(TufFailure.Malformed, "targets", $"target {Shown.Of(target.Name)} of {place} is not fetched: {(target.Length > Limits.TufListedBytes ? $"it is larger than {Limits.TufListedBytes} bytes" : "its name is no plain path")}");
         }
 
+        if (target.Hashes.Prefix is not { } prefix)
+        {
+            throw new TufException(TufFailure.Content, "targets", $"target {Shown.Of(target.Name)} of {place} is not fetched: no hash of a known algorithm (sha256, sha512) is listed");
+        }
+
         // §6.2: dir/HASH.name
-        if (Trusted.Root.ConsistentSnapshot && target.Hashes.Prefix is { } prefix)
+        if (Trusted.Root.ConsistentSnapshot)
         {
             segments[^1] = $"{prefix}.{segments[^1]}";
         }
