@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Keyless.Sigstore;
 using Keyless.Testing;
@@ -73,6 +74,10 @@ public sealed class PublicGoodTests
     }
 
     [TestMethod]
+    public void Refuses_an_envelope_with_a_second_signature() =>
+        Assert.AreEqual("bundle.limit", Reason(Bundle("dsse-2sigs"), Artifact.FromContent("not the package"u8.ToArray()), Policy.Exactly(Workflow, GitHub, null)));
+
+    [TestMethod]
     public async Task Cosign_agrees()
     {
         string cosign = Tools.Require("cosign");
@@ -84,7 +89,7 @@ public sealed class PublicGoodTests
             [
                 "verify-blob-attestation", "--trusted-root", home["root.json"], "--bundle", BundlePath("sigstore.js@2.0.0-provenance"),
                 "--certificate-identity", Workflow, "--certificate-oidc-issuer", GitHub, "--type", "slsaprovenance1",
-                "--digest", Convert.ToHexStringLower(System.Security.Cryptography.SHA512.HashData(await File.ReadAllBytesAsync(PackagePath))), "--digestAlg", "sha512",
+                "--digest", Convert.ToHexStringLower(SHA512.HashData(await File.ReadAllBytesAsync(PackagePath))), "--digestAlg", "sha512",
             ],
             home.Path,
             null,
