@@ -11,6 +11,7 @@ namespace Keyless.Sigstore.Tests;
 public sealed class TufCacheTests(TestContext test)
 {
     [TestMethod]
+    [Clause("U.51")]
     [DataRow("root.json")]
     [DataRow("root_history/2.root.json")]
     [DataRow("timestamp.json")]
@@ -42,6 +43,7 @@ public sealed class TufCacheTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.16")]
     public async Task Still_knows_the_snapshot_where_the_timestamp_is_lost()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -57,6 +59,7 @@ public sealed class TufCacheTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.51")]
     public async Task Takes_nothing_on_trust_because_it_is_in_the_cache()
     {
         await using TufWorld ours = await TufWorld.StartKnownAsync();
@@ -134,6 +137,7 @@ public sealed class TufCacheTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.52")]
     public async Task Does_not_put_an_older_file_over_that_of_a_process_that_was_faster()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -157,6 +161,7 @@ public sealed class TufCacheTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.52")]
     public async Task Waits_for_whoever_holds_the_lock()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -178,6 +183,7 @@ public sealed class TufCacheTests(TestContext test)
     /// Real processes on one cache while the repository goes on. <c>KEYLESS_TUF_PROCESSES</c> and <c>KEYLESS_TUF_ROUNDS</c> make it large (32 and 20 for a release); each process reports what it saw.
     /// </summary>
     [TestMethod]
+    [Clause("U.52")]
     public async Task Many_processes_share_one_cache_and_no_version_ever_goes_down()
     {
         int processes = Setting("KEYLESS_TUF_PROCESSES", 8), rounds = Setting("KEYLESS_TUF_ROUNDS", 3);
