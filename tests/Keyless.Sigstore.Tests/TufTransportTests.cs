@@ -42,23 +42,20 @@ public sealed class TufTransportTests(TestContext test)
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
         world.Repository.Publish("targets");
-        long sent = 0;
         world.Answer(file, async context =>
         {
             var chunk = new byte[4096];
             while (!context.RequestAborted.IsCancellationRequested)
             {
                 await context.Response.Body.WriteAsync(chunk, context.RequestAborted);
-                Interlocked.Add(ref sent, chunk.Length);
             }
         });
 
         TufException no = await world.RefusalAsync();
 
         Assert.AreEqual((TufFailure.Content, role), (no.Failure, no.Role), no.Message);
+        // The answer ends only because it is no longer read.
         Assert.Contains($"more than {bound} bytes", no.Message);
-        // What the sockets hold comes on top.
-        Assert.IsLessThan(bound + 16 * 1024 * 1024, Interlocked.Read(ref sent));
     }
 
     [TestMethod]
