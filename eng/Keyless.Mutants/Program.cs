@@ -104,65 +104,35 @@ internal sealed class Run(Options options)
             return;
         }
 
+        var queue = new ConcurrentQueue<Mutant>(mutants);
+        int done = 0;
         var tree = new Tree(root);
         tree.Write(schemata.Files);
         await tree.BuildAsync(CancellationToken.None);
         Say("built");
         WorkerProcess[] workers = await Task.WhenAll(Enumerable.Range(0, options.Processes).Select(_ => WorkerProcess.StartAsync(tree.Worker)));
-        Dictionary<string, long> times = workers[0].Tests.ToDictionary(test => test.Key, test => test.Value.Milliseconds, StringComparer.Ordinal);
-        ILookup<int, string> askedBy = workers.SelectMany(worker => worker.Tests.Values).SelectMany(test => test.Asked!.Select(id => (id, test.Test!))).Distinct().ToLookup(one => one.id, one => one.Item2);
-        Say($"{times.Count} tests pass with nothing disabled");
-
-        var queue = new ConcurrentQueue<Mutant>(mutants);
-        long before = workers.Sum(worker => worker.ProcessorTime.Ticks), after = 0;
-        int done = 0;
-        await Task.WhenAll(workers.Select(async first =>
+        try
         {
-            WorkerProcess worker = first;
+            IReadOnlyList<Report>[] records = await Task.WhenAll(workers.Select(worker => worker.RecordAsync(worker.Tests)));
+            var times = records[0].ToDictionary(test => test.Test!, test => test.Milliseconds, StringComparer.Ordinal);
+            ILookup<int, string> askedBy = records.SelectMany(tests => tests).SelectMany(test => test.Asked!.Select(id => (id, test.Test!))).Distinct().ToLookup(one => one.id, one => one.Item2);
+            Say(FormattableString.Invariant($"{times.Count} tests pass with nothing disabled; {workers[0].ProcessorTime.TotalSeconds:0} s of processor time in each process"));
+            await Task.WhenAll(Enumerable.Range(0, workers.Length).Select(place => JudgeAsync(new Judge(tree, workers, place, times, askedBy, results))));
+        }
+        finally
+        {
+            Array.ForEach(workers, worker => worker.Dispose());
+        }
+
+        async Task JudgeAsync(Judge judge)
+        {
             while (queue.TryDequeue(out Mutant? mutant))
             {
-                worker = await JudgeAsync(mutant, worker, tree, [.. askedBy[mutant.Id].OrderBy(test => times[test])], times, results);
+                await judge.JudgeAsync(mutant);
                 if (Interlocked.Increment(ref done) % 100 == 0)
                 {
                     Say($"{done} of {mutants.Length}");
                 }
-            }
-
-            Interlocked.Add(ref after, worker.ProcessorTime.Ticks);
-            worker.Dispose();
-        }));
-        Say(FormattableString.Invariant($"{TimeSpan.FromTicks(after - before).TotalSeconds:0} s of processor time for {mutants.Length} mutants, {TimeSpan.FromTicks(before).TotalSeconds:0} s before for running all tests in each process"));
-    }
-
-    /// <returns>The worker, or a new one in its place.</returns>
-    private static async Task<WorkerProcess> JudgeAsync(Mutant mutant, WorkerProcess worker, Tree tree, string[] tests, Dictionary<string, long> times, Results results)
-    {
-        var clock = Stopwatch.StartNew();
-        if (tests.Length == 0)
-        {
-            results.Add(mutant, Outcome.Survived, "no test gets there", clock.Elapsed);
-            return worker;
-        }
-
-        for (int attempt = 1; ; attempt++)
-        {
-            (Report? verdict, string? last) = await worker.JudgeAsync(new Command(mutant.Id, tests), test => TimeSpan.FromMilliseconds(Math.Max(20_000, 20 * times[test])));
-            switch (verdict?.Kind)
-            {
-                case "killed":
-                    results.Add(mutant, Outcome.Killed, $"{last}: {verdict.Failure}", clock.Elapsed);
-                    return worker;
-                case "survived":
-                    results.Add(mutant, Outcome.Survived, $"none of {tests.Length} tests minds: {string.Join(", ", tests.Take(5))}", clock.Elapsed);
-                    return worker;
-            }
-
-            worker.Dispose();
-            worker = await WorkerProcess.StartAsync(tree.Worker);
-            if (verdict is null || attempt == 2)
-            {
-                results.Add(mutant, verdict is null ? Outcome.Killed : Outcome.Unsettled, verdict is null ? $"{last}: did not end" : $"{last} fails afterwards as well", clock.Elapsed);
-                return worker;
             }
         }
     }
@@ -177,9 +147,8 @@ internal sealed class Run(Options options)
 
         Array.ForEach(impossible, mutant => Console.WriteLine($"cannot be disabled, and has no exemption: {mutant}"));
         Array.ForEach(stale, key => Console.WriteLine($"an exemption of nothing: {key}"));
-        Mutant[] slow = [.. judged.OrderByDescending(mutant => results.Of(mutant)!.Milliseconds).Take(3)];
-        Say($"{by[Outcome.Killed].Count()} killed, {by[Outcome.Survived].Count()} survived, {by[Outcome.Unsettled].Count()} unsettled; "
-            + $"{judged.Sum(mutant => results.Of(mutant)!.Milliseconds) / Math.Max(1, judged.Length)} ms each, at most {slow.Select(mutant => results.Of(mutant)!.Milliseconds).FirstOrDefault()} ms");
+        long[] times = [.. judged.Select(mutant => results.Of(mutant)!.Milliseconds).DefaultIfEmpty()];
+        Say(FormattableString.Invariant($"{by[Outcome.Killed].Count()} killed, {by[Outcome.Survived].Count()} survived, {by[Outcome.Unsettled].Count()} unsettled; {times.Average():0} ms each, at most {times.Max()} ms"));
         return by[Outcome.Killed].Count() == judged.Length && impossible.Length == 0 && stale.Length == 0 ? 0 : 1;
     }
 

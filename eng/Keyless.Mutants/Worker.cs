@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace Keyless.Mutants;
 
 /// <summary>
-/// Runs tests in this process, which has mutants in it: first all of them with none active, to learn which test asks about which mutant,
-/// then for each mutant it is given the tests it is given, until one fails. One test at a time: there is one switch.
+/// Runs tests in this process, which has mutants in it: with none active, to learn which test asks about which mutant, and with one active,
+/// until a test fails. One test at a time: there is one switch.
 /// </summary>
 /// <remarks>
 /// Not by the test platform, because a process that is warm runs a test in milliseconds and a new one needs a second before the first. Of
@@ -30,20 +30,26 @@ internal sealed class Worker(TextReader commands, TextWriter answers)
 
     public async Task RunAsync()
     {
-        foreach (string test in tests.Keys)
+        Answer(new Report("tests", Tests: [.. tests.Keys]));
+        while (await commands.ReadLineAsync() is { } line)
         {
-            Answer(new Report("baseline", Test: test));
+            Command command = JsonSerializer.Deserialize<Command>(line)!;
+            await (command.Mutant < 0 ? RecordAsync(command) : JudgeAsync(command));
+        }
+    }
+
+    private async Task RecordAsync(Command command)
+    {
+        foreach (string test in command.Tests)
+        {
+            Answer(new Report("running", test));
             Array.Clear(asked);
             var clock = Stopwatch.StartNew();
             string? failure = await FailureAsync(test, -1);
-            Answer(new Report("covered", test, clock.ElapsedMilliseconds, failure, [.. Enumerable.Range(0, asked.Length).Where(id => asked[id])]));
+            Answer(new Report("recorded", test, clock.ElapsedMilliseconds, failure, [.. Enumerable.Range(0, asked.Length).Where(id => asked[id])]));
         }
 
         Answer(new Report("ready"));
-        while (await commands.ReadLineAsync() is { } line)
-        {
-            await JudgeAsync(JsonSerializer.Deserialize<Command>(line)!);
-        }
     }
 
     private async Task JudgeAsync(Command command)
@@ -164,10 +170,12 @@ internal sealed class Worker(TextReader commands, TextWriter answers)
     }
 }
 
-/// <summary>What the worker is to do: these tests, in this order, with that mutant.</summary>
+/// <summary>What the worker is to do: these tests, in this order, until one minds the mutant; or, without a mutant, all of them.</summary>
 internal sealed record Command(int Mutant, IReadOnlyList<string> Tests);
 
 /// <summary>What the worker says, a line each.</summary>
-/// <param name="Kind"><c>baseline</c>, <c>covered</c>, <c>ready</c>; then for each command some <c>running</c> and one of <c>killed</c>, <c>survived</c>, <c>spoilt</c>.</param>
+/// <param name="Kind">First <c>tests</c>. Then for each command <c>running</c> before each test, and at its end one of <c>killed</c>, <c>survived</c>,
+/// <c>spoilt</c>; without a mutant <c>recorded</c> after each test, and <c>ready</c>.</param>
 /// <param name="Asked">Mutants that the test asked about.</param>
-internal sealed record Report(string Kind, string? Test = null, long Milliseconds = 0, string? Failure = null, IReadOnlyList<int>? Asked = null);
+/// <param name="Tests">All there are.</param>
+internal sealed record Report(string Kind, string? Test = null, long Milliseconds = 0, string? Failure = null, IReadOnlyList<int>? Asked = null, IReadOnlyList<string>? Tests = null);

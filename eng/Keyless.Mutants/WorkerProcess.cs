@@ -16,45 +16,49 @@ internal sealed class WorkerProcess : IDisposable
     /// <summary>How much of the machine it has used so far.</summary>
     public TimeSpan ProcessorTime => process.HasExited ? TimeSpan.Zero : process.TotalProcessorTime;
 
-    /// <summary>What each test took and asked about, with no mutant active.</summary>
-    public IReadOnlyDictionary<string, Report> Tests { get; private set; } = new Dictionary<string, Report>();
+    /// <summary>Every test there is.</summary>
+    public IReadOnlyList<string> Tests { get; private set; } = [];
 
-    /// <exception cref="InvalidOperationException">A test fails although nothing is disabled.</exception>
     public static async Task<WorkerProcess> StartAsync(string program)
     {
         var start = new ProcessStartInfo("dotnet", [program, "--worker"]) { RedirectStandardInput = true, RedirectStandardOutput = true };
         var worker = new WorkerProcess(Process.Start(start) ?? throw new InvalidOperationException("dotnet did not start"));
-        var tests = new Dictionary<string, Report>(StringComparer.Ordinal);
-        string? running = null;
-        while (await worker.ReadAsync(Patience) is { } report)
+        worker.Tests = (await worker.ReadAsync(Patience))?.Tests ?? throw new InvalidOperationException("the tests cannot be loaded");
+        return worker;
+    }
+
+    /// <summary>What each test takes and asks about, with nothing disabled. It also makes all that tests share, while it can be made right.</summary>
+    /// <exception cref="InvalidOperationException">A test fails although nothing is disabled.</exception>
+    public async Task<IReadOnlyList<Report>> RecordAsync(IReadOnlyList<string> tests)
+    {
+        await SendAsync(new Command(-1, tests));
+        var recorded = new List<Report>();
+        string? test = null;
+        while (await ReadAsync(Patience) is { } report)
         {
-            switch (report.Kind)
+            switch (report)
             {
-                case "baseline":
-                    running = report.Test;
+                case { Kind: "running" }:
+                    test = report.Test;
                     break;
-                case "covered" when report.Failure is { } failure:
-                    worker.Dispose();
-                    throw new InvalidOperationException($"{report.Test} fails with nothing disabled: {failure}");
-                case "covered":
-                    tests.Add(report.Test!, report);
+                case { Kind: "recorded", Failure: { } failure }:
+                    throw new InvalidOperationException($"{test} fails with nothing disabled: {failure}");
+                case { Kind: "recorded" }:
+                    recorded.Add(report);
                     break;
                 default:
-                    worker.Tests = tests;
-                    return worker;
+                    return recorded;
             }
         }
 
-        worker.Dispose();
-        throw new InvalidOperationException($"{running} ends the process, or never ends, with nothing disabled");
+        throw new InvalidOperationException($"{test} ends the process, or never ends, with nothing disabled");
     }
 
     /// <summary>Null where the worker hangs or has died; it is of no use after that.</summary>
     /// <param name="limit">For one test.</param>
     public async Task<(Report? Verdict, string? LastTest)> JudgeAsync(Command command, Func<string, TimeSpan> limit)
     {
-        await process.StandardInput.WriteLineAsync(JsonSerializer.Serialize(command));
-        await process.StandardInput.FlushAsync();
+        await SendAsync(command);
         string? test = null;
         TimeSpan patience = Patience;
         while (await ReadAsync(patience) is { } report)
@@ -69,6 +73,12 @@ internal sealed class WorkerProcess : IDisposable
         }
 
         return (null, test);
+    }
+
+    private async Task SendAsync(Command command)
+    {
+        await process.StandardInput.WriteLineAsync(JsonSerializer.Serialize(command));
+        await process.StandardInput.FlushAsync();
     }
 
     private async Task<Report?> ReadAsync(TimeSpan patience)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using Keyless.Sigstore.Formats;
 using Keyless.Sigstore.Signing;
@@ -91,12 +92,28 @@ public sealed class Signer(
     {
         try
         {
-            return verifier.Verify(bundle, artifact, Policy.Exactly(session.Subject, session.Issuer, predicateType));
+            VerifiedSignature verified = verifier.Verify(bundle, artifact, Policy.Exactly(session.Subject, session.Issuer, predicateType));
+            RequireWitnesses("tlog.threshold", "transparency logs", session.Services.Rekor.Needed, verified.Logs);
+            RequireWitnesses("time.threshold", "timestamp authorities", session.Services.TimestampAuthorities.Needed, verified.Authorities);
+            return verified;
         }
         catch (VerificationException e) when (Culprit(e.Step, session.Services) is { } service)
         {
             throw new ServiceException(
                 ServiceFailure.Nonsense, service, $"the answer of {service} is not accepted by our own verifier ({e.Reason}): {e.Message}", e);
+        }
+    }
+
+    // The verifier ignores what an unknown service signed and needs one witness of each kind; the signing config may ask for more.
+    private static void RequireWitnesses(string reason, string kind, int needed, int proven)
+    {
+        if (proven < needed)
+        {
+            throw new VerificationException(
+                reason,
+                $"fewer different {kind} stand behind the signature than the signing config asks for",
+                needed.ToString(CultureInfo.InvariantCulture),
+                proven.ToString(CultureInfo.InvariantCulture));
         }
     }
 

@@ -136,7 +136,7 @@ public sealed class ProvenSignature
     private readonly IEnumerable<string> checks;
     private readonly string? predicateType;
     private readonly IReadOnlyDictionary<string, string> annotations;
-    private readonly long? logIndex;
+    private readonly IReadOnlyList<LoggedEntry> logged;
 
     internal ProvenSignature(
         ProvenSigner signer, SigningTime time, IReadOnlyList<LoggedEntry> logged, IEnumerable<string> checks, string? predicateType, IReadOnlyDictionary<string, string>? annotations)
@@ -145,7 +145,7 @@ public sealed class ProvenSignature
         this.time = time;
         this.predicateType = predicateType;
         this.annotations = annotations ?? new Dictionary<string, string>();
-        logIndex = logged.Count > 0 ? logged[0].Index : null;
+        this.logged = logged;
         IEnumerable<string> inLogs = logged.Count > 0 ? logged.Select(entry => entry.Check) : ["No transparency log: the trusted root lists none"];
         // Put into words only when somebody reads them: names of authorities are slow to print.
         this.checks = time.Checks.Concat(signer.Checks).Concat(inLogs).Concat(checks);
@@ -166,13 +166,15 @@ public sealed class ProvenSignature
             PolicyMatch match = policy.Require(signer.Identity, predicateType, annotations, time.Earliest);
             return new VerifiedSignature(checks.Concat(match.Checks))
             {
+                Logs = logged.DistinctBy(entry => Convert.ToHexString(entry.Log.LogId)).Count(),
+                Authorities = time.Authorities,
                 Signer = signer.Identity,
                 Key = policy.Key,
                 PredicateType = predicateType,
                 Annotations = annotations,
                 NamedImage = NamedImage,
                 SignedAt = time.Earliest,
-                LogIndex = logIndex,
+                LogIndex = logged.Count > 0 ? logged[0].Index : null,
                 Warnings = match.Warnings,
             };
         }
@@ -215,6 +217,12 @@ public sealed class VerifiedSignature
 
     /// <summary>The entry's index in its log, across all shards where a log has several; null where the instance has no log.</summary>
     public required long? LogIndex { get; init; }
+
+    /// <summary>How many different logs and timestamp authorities of the trusted root stand behind it, however often each does.</summary>
+    internal int Logs { get; init; }
+
+    /// <inheritdoc cref="Logs"/>
+    internal int Authorities { get; init; }
 
     /// <summary>One sentence for each proof, made by the proof itself.</summary>
     public IReadOnlyList<string> Checks => field ??= [.. proofs];

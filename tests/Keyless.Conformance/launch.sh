@@ -43,8 +43,11 @@ _build() (
   [ ! -f "$built/Keyless.Conformance.dll" ] || return 0
 
   work=$(mktemp -d "$root/artifacts/conformance/.building-XXXXXX")
-  # The SDK refuses to run without a home; one that is there keeps its settings and packages.
-  [ -n "${HOME:-}" ] || export DOTNET_CLI_HOME="$work/home"
+  # The SDK refuses to run without a home. The user's own has settings and packages; bash knows it without being told.
+  if [ -z "${HOME:-}" ]; then
+    unset HOME
+    if [ -w ~ ]; then export HOME=~; else export DOTNET_CLI_HOME="$work/home"; fi
+  fi
   # Under a faked clock certificates of package sources may not be valid.
   unset LD_PRELOAD
   export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 MSBUILDDISABLENODEREUSE=1

@@ -79,7 +79,7 @@ internal sealed class Watch : IDisposable
             throw new BrokenPromiseException($"{what}: {allocated} bytes allocated for {inputBytes}");
         }
 
-        // Other programs may have had the processor meanwhile; what is slow by itself is slow again and again.
+        // Other programs may have had the processor meanwhile; what is slow by itself takes as much of the processor again and again.
         return took <= Longest || Enumerable.Range(0, 3).Any(_ => Repeat(run) <= Longest) ? answer : throw new BrokenPromiseException($"{what}: took {took}");
     }
 
@@ -101,7 +101,7 @@ internal sealed class Watch : IDisposable
 
     private static TimeSpan Repeat<T>(Func<T> run)
     {
-        long start = Stopwatch.GetTimestamp();
+        TimeSpan start = Environment.CpuUsage.TotalTime;
         try
         {
             run();
@@ -111,7 +111,7 @@ internal sealed class Watch : IDisposable
             // Judged before.
         }
 
-        return Stopwatch.GetElapsedTime(start);
+        return Environment.CpuUsage.TotalTime - start;
     }
 }
 

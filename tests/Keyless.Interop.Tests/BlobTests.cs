@@ -27,6 +27,7 @@ public sealed class BlobTests
         select new object[] { version, log, attestation, key };
 
     [TestMethod]
+    [Clause("G.7", "A.8", "I.3", "K.5")]
     [DynamicData(nameof(Bundles))]
     public async Task Cosigns_bundle_is_accepted_as_it_is_and_for_its_file_and_signer_alone(int version, Log log, bool attestation, string key)
     {
@@ -45,6 +46,7 @@ public sealed class BlobTests
     }
 
     [TestMethod]
+    [Clause("T.24", "L.1")]
     [DataRow(2, Log.Rekor1, false)]
     [DataRow(2, Log.Rekor1, true)]
     [DataRow(3, Log.Rekor1, false)]
@@ -80,6 +82,7 @@ public sealed class BlobTests
     }
 
     [TestMethod]
+    [Clause("B.16")]
     [DataRow(2, false)]
     [DataRow(2, true)]
     [DataRow(3, false)]
@@ -94,6 +97,7 @@ public sealed class BlobTests
 
     // rekor, intoto 0.0.1: the entry has no signature, so it says nothing about the one at hand.
     [TestMethod]
+    [Clause("L.6")]
     public async Task An_attestation_logged_without_its_signature_is_refused()
     {
         await using World world = await StartAsync(Log.Rekor1);

@@ -33,6 +33,7 @@ public sealed partial class ImageMatrixTests
         select new object[] { client, form, log, registry };
 
     [TestMethod]
+    [Clause("I.3", "P.2")]
     [DynamicData(nameof(Signatures))]
     public async Task Accepted_by_whoever_reads_it(Client client, Form form, Log log, RegistryKind registry)
     {
@@ -107,6 +108,7 @@ public sealed partial class ImageMatrixTests
     }
 
     [TestMethod]
+    [Clause("A.13", "X.23")]
     [DataRow(Client.Cosign2, Form.Sig, RegistryKind.Distribution)]
     [DataRow(Client.Cosign2, Form.Oci11, RegistryKind.Sandbox)]
     [DataRow(Client.Cosign3, Form.Bundle, RegistryKind.Sandbox)]
@@ -129,6 +131,7 @@ public sealed partial class ImageMatrixTests
     }
 
     [TestMethod]
+    [Clause("K.4", "K.5")]
     [DataRow(Client.Cosign2, Form.Sig, Log.Rekor1)]
     [DataRow(Client.Cosign3, Form.Sig, Log.Rekor1)]
     [DataRow(Client.Cosign3, Form.Bundle, Log.Rekor1)]

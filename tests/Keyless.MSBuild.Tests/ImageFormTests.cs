@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 using Microsoft.Build.Framework;
 using Task = System.Threading.Tasks.Task;
 
@@ -146,6 +147,7 @@ public sealed class ImageFormTests
     }
 
     [TestMethod]
+    [Clause("X.1")]
     [DataRow(true)]
     [DataRow(false)]
     public async Task Takes_no_other_layer_for_a_signature(bool tag)
@@ -175,6 +177,7 @@ public sealed class ImageFormTests
     }
 
     [TestMethod]
+    [Clause("A.14")]
     [DataRow(true)]
     [DataRow(false)]
     public async Task Refuses_an_oci11_signature_whose_manifest_refers_to_another_image(bool without)
@@ -233,6 +236,7 @@ public sealed class ImageFormTests
     }
 
     [TestMethod]
+    [Clause("P.1")]
     [DataRow(true)]
     [DataRow(false)]
     public async Task Takes_no_statement_of_another_kind_for_a_signature_unless_it_is_asked_for(bool referrersApi)
@@ -249,6 +253,7 @@ public sealed class ImageFormTests
     }
 
     [TestMethod]
+    [Clause("P.1")]
     [DataRow("bundle")]
     [DataRow("legacy")]
     [DataRow("oci11")]
@@ -261,6 +266,7 @@ public sealed class ImageFormTests
     }
 
     [TestMethod]
+    [Clause("B.36")]
     public async Task Refuses_a_signature_over_the_manifest_s_bytes()
     {
         await using World world = await StartAsync();
@@ -271,6 +277,7 @@ public sealed class ImageFormTests
     }
 
     [TestMethod]
+    [Clause("B.16", "B.35")]
     [DataRow("application/vnd.dev.sigstore.bundle+json;version=0.1", "bundle.version")]
     [DataRow("application/vnd.dev.sigstore.bundle+json;version=0.2", "bundle.version")]
     [DataRow("application/vnd.dev.sigstore.bundle.v0.4+json", "bundle.version")]
@@ -297,6 +304,7 @@ public sealed class ImageFormTests
     }
 
     [TestMethod]
+    [Clause("B.40")]
     public async Task Takes_both_spellings_of_the_bundle_s_type_and_no_other_for_the_layer()
     {
         await using World world = await StartAsync();
@@ -311,6 +319,7 @@ public sealed class ImageFormTests
     }
 
     [TestMethod]
+    [Clause("B.37")]
     public async Task Refuses_a_bundle_s_manifest_with_two_layers()
     {
         await using World world = await StartAsync();

@@ -76,6 +76,7 @@ public sealed class InstanceTests
     }
 
     [TestMethod]
+    [Clause("U.53")]
     [DataRow(0, "normal: Keyless.MSBuild: SigstoreOffline is true", "is valid for another")]
     [DataRow(30, "warning KEYLESS2105: SigstoreOffline is true", "expired 23 days ago")]
     public async Task Asks_no_repository_offline_and_says_how_old_its_material_is(int days, string line, string says)
@@ -126,6 +127,7 @@ public sealed class InstanceTests
     }
 
     [TestMethod]
+    [Clause("U.54")]
     public async Task Goes_on_with_the_cache_while_it_is_good_and_not_after()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);

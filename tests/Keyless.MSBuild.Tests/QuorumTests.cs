@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
 using Task = System.Threading.Tasks.Task;
@@ -20,6 +21,7 @@ public sealed class QuorumTests
     // Signers: a letter is a workflow file of example-org/example-repo, a digit behind it the branch; "A:" before it the form (bundle unless
     // given: s for .sig, o for OCI 1.1). Items: the letters a pattern admits.
     [TestMethod]
+    [Clause("P.4", "P.5", "P.6")]
     // one item
     [DataRow(1, "[ab]", "a", true)]
     [DataRow(2, "[ab]", "a", false)]
@@ -90,6 +92,7 @@ public sealed class QuorumTests
     }
 
     [TestMethod]
+    [Clause("P.5")]
     [DataRow("a b", true)]
     [DataRow("a a1", false)]
     public void Counts_them_for_the_short_form(string signers, bool met)
@@ -110,6 +113,7 @@ public sealed class QuorumTests
 
     // The same name vouched for by somebody else is somebody else.
     [TestMethod]
+    [Clause("P.5")]
     [DataRow(true)]
     [DataRow(false)]
     public void Tells_signers_apart_by_who_vouches_for_them(bool another)
@@ -130,6 +134,7 @@ public sealed class QuorumTests
     }
 
     [TestMethod]
+    [Clause("P.5")]
     public void Counts_keys_by_the_key()
     {
         string image = world.Push(tag: null);
@@ -211,6 +216,7 @@ public sealed class QuorumTests
     }
 
     [TestMethod]
+    [Clause("P.7")]
     [DataRow("2", "MinSignatures '2'", "PublicKey", "key.pem")]
     [DataRow("2", "CertificateIdentity names one signer", "CertificateIdentity", "https://example.com/a", "CertificateOidcIssuer", "https://example.com")]
     [DataRow("2", "CertificateIdentity names one signer", "CertificateIdentity", "https://example.com/a", "CertificateOidcIssuerRegexp", "https://.*")]
@@ -230,6 +236,7 @@ public sealed class QuorumTests
     }
 
     [TestMethod]
+    [Clause("P.7", "P.8")]
     [DataRow("3", "3", "it has 2 items")]
     [DataRow("2", "1", "its items have different MinSignatures")]
     [DataRow("2", "", "its items have different MinSignatures")]

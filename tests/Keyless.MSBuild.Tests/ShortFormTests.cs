@@ -1,3 +1,4 @@
+using Keyless.Testing;
 using Microsoft.Build.Utilities;
 using Task = System.Threading.Tasks.Task;
 
@@ -20,6 +21,7 @@ public sealed class ShortFormTests
 
     // A certificate of example-org/example-repo with some claims changed; what the item asks for beside the repository; the reason, if refused.
     [TestMethod]
+    [Clause("I.10", "I.13", "I.14", "I.16", "I.17", "I.18", "I.19", "I.20", "I.21", "I.22", "I.23", "I.24")]
     [DataRow("", "", "")]
     // a fork, and whoever calls the repository's reusable workflow: the subject is ours, the job is not
     [DataRow("repository=somebody/example-repo;job_workflow_ref=somebody/example-repo/.github/workflows/publish.yml@refs/heads/main", "", "policy.github-repository")]
@@ -86,6 +88,7 @@ public sealed class ShortFormTests
         Assert.Contains("they differ only in upper and lower case", World.Refusal(Verify(Sign("repository=Example-Org/example-repo", bundle: true), ""), "KEYLESS4002"));
 
     [TestMethod]
+    [Clause("I.28")]
     public void Warns_where_an_exact_identity_lets_a_stranger_s_job_pass()
     {
         var item = new TaskItem(Sign("event_name=pull_request_target", bundle: true), new Dictionary<string, string>
@@ -102,6 +105,7 @@ public sealed class ShortFormTests
     }
 
     [TestMethod]
+    [Clause("I.25")]
     [DataRow("https://github.example", "KEYLESS5008")]
     [DataRow("http://github.example", "KEYLESS5001")]
     [DataRow("github.example", "KEYLESS5001")]

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 using Task = System.Threading.Tasks.Task;
 
 namespace Keyless.MSBuild.Tests;
@@ -19,6 +20,7 @@ public sealed class SimpleSignatureTests
     public static async Task Stop() => await shared.DisposeAsync();
 
     [TestMethod]
+    [Clause("X.2")]
     public void Refuses_a_payload_larger_than_any()
     {
         Refuses("sig.layer", forge => forge with { Said = payload => payload["optional"] = new JsonObject { ["padding"] = new string('x', 64 * 1024) } });
@@ -26,6 +28,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.3")]
     public void Refuses_a_layer_whose_content_is_not_what_its_descriptor_says()
     {
         Refuses("sig.layer", forge => forge, layer => layer with { ClaimedSize = layer.Content.Length + 1 });
@@ -34,6 +37,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.4", "X.5", "X.6")]
     [DataRow(SimpleForge.SignatureName, null)]
     [DataRow(SimpleForge.SignatureName, "")]
     [DataRow(SimpleForge.SignatureName, "MEUCIQ==!")]
@@ -46,6 +50,7 @@ public sealed class SimpleSignatureTests
         Refuses("sig.annotation", forge => forge with { Annotations = annotations => Set(annotations, name, value) });
 
     [TestMethod]
+    [Clause("X.5")]
     public void Refuses_two_certificates_where_one_signed()
     {
         Refuses("sig.annotation", forge => forge with { Annotations = annotations => annotations[SimpleForge.CertificateName] += annotations[SimpleForge.CertificateName] });
@@ -83,6 +88,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.8")]
     [DataRow(true)]
     [DataRow(false)]
     public void Refuses_a_signature_without_a_log_entry_also_with_a_timestamp(bool stamped) => Refuses("tlog.missing", forge => forge with
@@ -92,6 +98,7 @@ public sealed class SimpleSignatureTests
     });
 
     [TestMethod]
+    [Clause("X.9", "X.10")]
     public void Refuses_a_log_entry_that_is_not_of_its_form()
     {
         Action<JsonObject>[] edits =
@@ -123,6 +130,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.11")]
     public void Refuses_a_promise_that_the_log_did_not_make()
     {
         Refuses("tlog.set", forge => forge with { Entry = entry => entry["SignedEntryTimestamp"] = Flipped((string)entry["SignedEntryTimestamp"]!) });
@@ -136,6 +144,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.12")]
     [DataRow("start")]
     [DataRow("end")]
     public void Refuses_a_promise_outside_the_log_s_window(string end)
@@ -151,6 +160,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.13", "X.14", "X.15", "X.16")]
     public void Refuses_an_entry_that_says_something_else_than_the_signature()
     {
         Action<JsonObject>[] edits =
@@ -171,6 +181,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.17")]
     public void Refuses_a_timestamp_that_does_not_hold()
     {
         Refuses("time.imprint", forge => forge with { Stamped = _ => forge.Signer.Stamp([1]) });
@@ -182,6 +193,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.18")]
     [DataRow(11)]
     [DataRow(-1)]
     public void Refuses_a_certificate_that_was_not_valid_when_the_log_had_it(int minutes) =>
@@ -189,6 +201,7 @@ public sealed class SimpleSignatureTests
 
     // Both moments must be within the certificate's life: the stamp is of now, the certificate of twenty minutes ago.
     [TestMethod]
+    [Clause("X.18")]
     public void Refuses_a_certificate_that_was_not_valid_at_the_timestamp()
     {
         DateTimeOffset then = DateTimeOffset.FromUnixTimeSeconds(DateTimeOffset.UtcNow.AddMinutes(-20).ToUnixTimeSeconds());
@@ -198,9 +211,11 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.19")]
     public void Refuses_a_certificate_without_SCT() => Refuses("sct.missing", forge => forge with { Signer = forge.Signer with { WithSct = false } });
 
     [TestMethod]
+    [Clause("X.20")]
     public void Refuses_a_signature_over_other_bytes()
     {
         Refuses("sig.invalid", forge => forge with { Signed = payload => [.. payload, (byte)' '], Body = Logged(forge) });
@@ -213,6 +228,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.21", "X.22", "X.23")]
     public void Refuses_a_payload_that_does_not_say_what_it_should()
     {
         Action<JsonObject>[] edits =
@@ -244,6 +260,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.25")]
     public void Takes_the_optional_part_in_any_shape()
     {
         Accepts(forge => forge with { Said = payload => payload.Remove("optional") });
@@ -254,12 +271,14 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.24")]
     [DataRow("docker.io/library/other")]
     [DataRow("")]
     public void Never_compares_what_the_payload_calls_the_image(string name) =>
         Accepts(forge => forge with { Said = payload => payload["critical"]!["identity"]!["docker-reference"] = name });
 
     [TestMethod]
+    [Clause("X.25")]
     [DataRow("\"prod\"", null)]
     [DataRow("\"Prod\"", "policy.annotation")]
     [DataRow("1", "policy.annotation")]
@@ -280,6 +299,7 @@ public sealed class SimpleSignatureTests
 
     // What belongs to another signature of the same signer and image, each part for itself.
     [TestMethod]
+    [Clause("X.14", "X.15", "X.17")]
     [DataRow(SimpleForge.BundleName, "tlog.binding")]
     [DataRow(SimpleForge.CertificateName, "tlog.binding")]
     [DataRow(SimpleForge.SignatureName, "tlog.binding")]
@@ -292,6 +312,7 @@ public sealed class SimpleSignatureTests
     });
 
     [TestMethod]
+    [Clause("X.11")]
     public void Refuses_the_promise_for_another_entry()
     {
         Refuses("tlog.set", forge =>
@@ -302,6 +323,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.23")]
     public void Refuses_a_whole_signature_of_another_image()
     {
         string other = shared.Push(tag: null);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Keyless.Sigstore;
+using Keyless.Testing;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
 using Task = System.Threading.Tasks.Task;
@@ -35,6 +36,7 @@ public sealed class TrustPolicyTests
     }
 
     [TestMethod]
+    [Clause("K.5")]
     [DataRow("bundle")]
     [DataRow("legacy")]
     [DataRow("oci11")]
@@ -49,6 +51,7 @@ public sealed class TrustPolicyTests
     }
 
     [TestMethod]
+    [Clause("K.3", "K.4")]
     [DataRow("bundle")]
     [DataRow("legacy")]
     public async Task Refuses_a_key_for_an_identity_and_an_identity_for_a_key(string format)
@@ -79,6 +82,7 @@ public sealed class TrustPolicyTests
     }
 
     [TestMethod]
+    [Clause("K.1")]
     [DataRow("missing.pub", null, "KEYLESS5012")]
     [DataRow("cosign.pub", "", "KEYLESS5001")]
     [DataRow("cosign.pub", "not a key", "KEYLESS5001")]
@@ -109,6 +113,7 @@ public sealed class TrustPolicyTests
     }
 
     [TestMethod]
+    [Clause("K.2")]
     [DataRow("CertificateIdentity")]
     [DataRow("CertificateIdentityRegexp")]
     [DataRow("CertificateOidcIssuer")]
@@ -130,6 +135,7 @@ public sealed class TrustPolicyTests
     }
 
     [TestMethod]
+    [Clause("P.9")]
     [DataRow("bundle", 59, true)]
     [DataRow("bundle", 61, false)]
     [DataRow("legacy", 59, true)]
@@ -146,6 +152,7 @@ public sealed class TrustPolicyTests
     }
 
     [TestMethod]
+    [Clause("P.10")]
     [DataRow(-4, true)]
     [DataRow(-6, false)]
     public async Task Refuses_a_signature_of_the_future_where_an_age_is_asked_for(int minutes, bool accepted)
@@ -170,6 +177,7 @@ public sealed class TrustPolicyTests
     }
 
     [TestMethod]
+    [Clause("P.9")]
     public async Task Takes_a_newer_signature_beside_one_that_is_too_old()
     {
         await using World world = await StartAsync();
@@ -184,6 +192,7 @@ public sealed class TrustPolicyTests
     }
 
     [TestMethod]
+    [Clause("P.11")]
     public async Task Refuses_to_do_without_a_log_where_there_is_one()
     {
         await using World world = await StartAsync();
@@ -222,6 +231,7 @@ public sealed class TrustPolicyTests
     }
 
     [TestMethod]
+    [Clause("P.12")]
     public async Task Needs_the_timestamp_where_it_does_without_a_log()
     {
         await using World world = await StartAsync();
@@ -235,6 +245,7 @@ public sealed class TrustPolicyTests
 
     // One list that is not empty is enough: an instance that has any log has it for a reason.
     [TestMethod]
+    [Clause("P.11")]
     [DataRow("tlogs")]
     [DataRow("ctlogs")]
     public async Task Refuses_to_do_without_a_log_where_either_kind_is_listed(string kept)

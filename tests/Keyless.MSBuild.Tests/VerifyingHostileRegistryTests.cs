@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 using Microsoft.AspNetCore.Http;
 using Task = System.Threading.Tasks.Task;
 
@@ -58,6 +59,7 @@ public sealed class VerifyingHostileRegistryTests
     }
 
     [TestMethod]
+    [Clause("B.41")]
     public async Task One_entry_that_leads_nowhere_does_not_hide_the_others()
     {
         await using World world = await StartAsync(new SandboxOptions { ReferrersApi = false });
@@ -89,6 +91,7 @@ public sealed class VerifyingHostileRegistryTests
     }
 
     [TestMethod]
+    [Clause("B.41")]
     [DataRow("manifest")]
     [DataRow("bundle")]
     public async Task Refuses_other_bytes_than_the_digest_says(string what)
@@ -105,6 +108,7 @@ public sealed class VerifyingHostileRegistryTests
     }
 
     [TestMethod]
+    [Clause("X.3")]
     public async Task Refuses_other_bytes_than_the_payload_s_digest_says()
     {
         await using World world = await StartAsync();
@@ -117,6 +121,7 @@ public sealed class VerifyingHostileRegistryTests
     }
 
     [TestMethod]
+    [Clause("B.1", "X.2")]
     public async Task Fetches_no_payload_and_no_bundle_that_says_to_be_larger_than_any()
     {
         await using World world = await StartAsync();

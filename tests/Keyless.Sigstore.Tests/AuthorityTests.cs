@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
 using Keyless.Sigstore.Formats;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -14,6 +15,7 @@ public sealed class AuthorityTests
     private static readonly DateTimeOffset Start = Forge.Now.AddHours(-1);
 
     [TestMethod]
+    [Clause("C.15", "C.41")]
     [DataRow("RSA-2048", "SHA256", null)]
     [DataRow("RSA-3072", "SHA384", null)]
     [DataRow("RSA-2048", "SHA512", null)]
@@ -56,6 +58,7 @@ public sealed class AuthorityTests
 
     // Two proven moments, and an authority that was valid, or in use, at one of them only.
     [TestMethod]
+    [Clause("C.18", "C.26")]
     public void Holds_the_chain_at_each_proven_moment()
     {
         DateTimeOffset between = Forge.Now.AddMinutes(2);
@@ -116,6 +119,7 @@ public sealed class AuthorityTests
     ];
 
     [TestMethod]
+    [Clause("C.1", "C.2", "C.3", "C.4", "C.5", "C.6", "C.7")]
     [DynamicData(nameof(Fields), DynamicDataDisplayName = nameof(Name))]
     public void Reads_or_refuses(string what, bool good, object fields)
     {
@@ -141,6 +145,7 @@ public sealed class AuthorityTests
     }
 
     [TestMethod]
+    [Clause("C.34", "C.36", "C.40")]
     public void Refuses_a_subject_that_is_not_text_of_its_kind()
     {
         foreach ((string reason, byte[] name) in ((string, byte[])[])

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -41,6 +42,7 @@ public sealed class BundleShapeTests
     public void Accepts_every_version_content_signer_and_log() => Accept(All.Value, _ => { });
 
     [TestMethod]
+    [Clause("B.1")]
     public void Accepts_16_MiB_and_refuses_a_byte_more()
     {
         foreach (Made made in All.Value.Where((_, index) => index % 6 == 0))
@@ -54,6 +56,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.1", "B.6")]
     public void Refuses_an_unknown_string_of_80_MB_and_200_000_levels()
     {
         foreach (Made made in (Made[])[All.Value[0], All.Value[^1]])
@@ -67,6 +70,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.6")]
     public void Reads_32_levels_and_no_33rd()
     {
         foreach (Made made in All.Value)
@@ -77,6 +81,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.3", "B.4", "B.5")]
     [DataRow("a byte order mark", "\uFEFF{0}")]
     [DataRow("a comment", "{0}//")]
     [DataRow("a comment before", "/**/{0}")]
@@ -87,6 +92,7 @@ public sealed class BundleShapeTests
     public void Refuses_JSON_with(string what, string format) => Each("bundle.json", All.Value, made => made.Text(text => format.Replace("{0}", text, StringComparison.Ordinal)), what);
 
     [TestMethod]
+    [Clause("B.8")]
     public void Refuses_a_member_twice_in_any_object()
     {
         foreach (Made made in All.Value)
@@ -104,6 +110,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.9")]
     public void Refuses_a_member_name_in_any_other_spelling()
     {
         foreach (Made made in All.Value)
@@ -125,6 +132,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.9")]
     [DataRow("mediaType", "media_type")]
     [DataRow("mediaType", "MediaType")]
     [DataRow("verificationMaterial", "verification_material")]
@@ -141,6 +149,7 @@ public sealed class BundleShapeTests
         Refuse("bundle.schema", All.Value, bundle => Rename(Find(bundle, path).Parent!.AsObject(), path.Split('.')[^1], other));
 
     [TestMethod]
+    [Clause("B.9")]
     public void Refuses_a_content_or_signer_spelled_as_in_the_proto_file()
     {
         Refuse("bundle.schema", Envelopes, bundle => Rename(bundle, "dsseEnvelope", "dsse_envelope"));
@@ -150,6 +159,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.10")]
     public void Refuses_an_unknown_member_in_any_object()
     {
         foreach (Made made in All.Value)
@@ -165,6 +175,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.12")]
     public void Refuses_null_inside_an_array()
     {
         Refuse("bundle.schema", All.Value, bundle => bundle.Material()["tlogEntries"]!.AsArray().Add((JsonNode?)null));
@@ -176,6 +187,7 @@ public sealed class BundleShapeTests
 
     // ProtoJSON: null is absent. What is required is then missing, what is not is fine.
     [TestMethod]
+    [Clause("B.12", "B.16")]
     public void Takes_null_for_absent()
     {
         Accept(Envelopes, bundle => bundle["messageSignature"] = null);
@@ -190,6 +202,7 @@ public sealed class BundleShapeTests
 
     // 2^63-1, a string or a number, in one spelling.
     [TestMethod]
+    [Clause("B.12", "B.13")]
     public void Reads_int64_in_its_canonical_spellings_only()
     {
         string[] bad = ["-1", "-0", "01", "00", " 1", "1 ", "1.0", "1e0", "1E0", "+1", "0x1", "", "1_0", "9223372036854775808", "99999999999999999999", "\u0661", "NaN"];
@@ -221,6 +234,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.12", "B.14")]
     public void Reads_bytes_in_either_alphabet_with_or_without_padding_and_in_no_other_spelling()
     {
         foreach (Made made in All.Value)
@@ -252,6 +266,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.15")]
     public void Reads_an_enum_by_name_only()
     {
         Refuse("bundle.schema", Messages, bundle => bundle["messageSignature"]!["messageDigest"]!["algorithm"] = 1);
@@ -266,6 +281,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.16")]
     [DataRow("application/vnd.dev.sigstore.bundle+json")]
     [DataRow("application/vnd.dev.sigstore.bundle+json;version=0.4")]
     [DataRow("application/vnd.dev.sigstore.bundle+json;version=1.0")]
@@ -283,6 +299,7 @@ public sealed class BundleShapeTests
     public void Refuses_an_unknown_version_of_every_kind(string mediaType) => Refuse("bundle.version", All.Value, bundle => bundle["mediaType"] = mediaType);
 
     [TestMethod]
+    [Clause("B.19", "B.20", "B.21")]
     public void Refuses_a_signer_of_another_version()
     {
         Refuse("bundle.material", Certified.Where(made => made.Forge.Version != "0.3"), bundle => bundle["mediaType"] = "application/vnd.dev.sigstore.bundle.v0.3+json");
@@ -298,6 +315,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.17", "B.18")]
     public void Refuses_any_number_of_contents_and_signers_but_one()
     {
         Refuse("bundle.oneof", Envelopes, bundle => bundle.Remove("dsseEnvelope"));
@@ -322,6 +340,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.22", "B.23", "B.24")]
     public void Refuses_an_entry_without_the_evidence_of_the_version()
     {
         Refuse("bundle.promise-missing", V01, bundle => bundle.Entry().Remove("inclusionPromise"));
@@ -335,6 +354,7 @@ public sealed class BundleShapeTests
 
     // Each entry, not some entry; also where the other one alone would do, and where the log is a stranger.
     [TestMethod]
+    [Clause("B.22", "B.23")]
     [DataRow(false)]
     [DataRow(true)]
     public void Refuses_a_second_entry_without_the_evidence_of_the_version(bool strange)
@@ -355,6 +375,7 @@ public sealed class BundleShapeTests
 
     // v0.1 rests on the promise: without checkpoint a proof proves nothing, and is not looked at.
     [TestMethod]
+    [Clause("B.25")]
     public void Accepts_a_promise_alone_in_v0_1()
     {
         Accept(V01, bundle => bundle.Entry().Remove("inclusionProof"));
@@ -372,6 +393,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.28", "B.39", "C.13", "C.42")]
     public void Accepts_what_old_versions_carry_after_the_leaf_and_uses_none_of_it()
     {
         byte[] root = Forge.World.Fulcio.Root.Certificate.RawData, intermediate = Forge.World.Fulcio.Intermediate.Certificate.RawData, stranger = Forge.World.Tsa.Root.Certificate.RawData;
@@ -392,6 +414,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("B.26", "B.27", "B.28", "B.31", "B.32", "M.1", "M.9")]
     public void Refuses_more_than_is_ever_needed()
     {
         Refuse("bundle.limit", All.Value, bundle => Fill(bundle.Material()["tlogEntries"]!.AsArray(), 33));
@@ -408,6 +431,7 @@ public sealed class BundleShapeTests
     }
 
     [TestMethod]
+    [Clause("L.4")]
     public void Reads_as_much_as_may_be_needed()
     {
         // 32 timestamps, and 64 hashes that are then refused for what they say.

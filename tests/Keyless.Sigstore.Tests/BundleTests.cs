@@ -181,6 +181,7 @@ public sealed class BundleTests
     }
 
     [TestMethod]
+    [Clause("B.2")]
     public void Refuses_bytes_that_are_not_UTF8()
     {
         byte[] bundle = Forge.V2.Make().Replaced("\"keyid\":\"\""u8, [.. "\"keyid\":"u8, 0x80, 0x80]);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -13,6 +14,7 @@ public sealed class CheckpointTests
 
     // C2SP tlog-cosignature: type 4 is Ed25519 over a time and the text, type 6 is ML-DSA-44; no witness is in the trusted root.
     [TestMethod]
+    [Clause("M.12")]
     public void Ignores_cosignatures_of_witnesses()
     {
         foreach (LogKind log in All)
@@ -28,6 +30,7 @@ public sealed class CheckpointTests
     }
 
     [TestMethod]
+    [Clause("M.11", "M.12")]
     public void Takes_the_logs_line_in_any_place_and_more_than_once()
     {
         foreach (LogKind log in All)
@@ -42,6 +45,7 @@ public sealed class CheckpointTests
     }
 
     [TestMethod]
+    [Clause("M.10", "M.15")]
     public void Knows_a_line_by_name_and_key_id_together()
     {
         foreach (LogKind log in All)
@@ -63,6 +67,7 @@ public sealed class CheckpointTests
 
     // Rekor v1 signs under its host and writes a tree id into the origin; which host that is was never fixed.
     [TestMethod]
+    [Clause("M.14")]
     [DataRow("rekor.sandbox - 123456", "rekor.sandbox", true)]
     [DataRow("rekor.sandbox - 0", "rekor.sandbox", true)]
     [DataRow("rekor.example.com - 7 - 8", "rekor.example.com", true)]
@@ -93,6 +98,7 @@ public sealed class CheckpointTests
 
     // Rekor v2: name, origin and the host of the log's address are one; the port and the path are not part of it.
     [TestMethod]
+    [Clause("M.13")]
     [DataRow("https://ecdsa.log.sandbox", true)]
     [DataRow("https://ecdsa.log.sandbox/", true)]
     [DataRow("https://ecdsa.log.sandbox:3000", true)]
@@ -112,6 +118,7 @@ public sealed class CheckpointTests
     }
 
     [TestMethod]
+    [Clause("M.13")]
     [DataRow("ecdsa.log.sandbox:3000")]
     [DataRow("https://ecdsa.log.sandbox")]
     [DataRow("ecdsa.log.sandbox/path")]
@@ -137,6 +144,7 @@ public sealed class CheckpointTests
 
     // C2SP signed-note: an RSA key has an id under a type of its own, over name and SPKI; the log id is the whole hash.
     [TestMethod]
+    [Clause("M.11", "M.15")]
     public void Takes_a_Rekor_v2_log_with_an_RSA_key()
     {
         using var rsa = RSA.Create(2048);
@@ -170,6 +178,7 @@ public sealed class CheckpointTests
 
     // Whatever is taken out of the text, or put into it, the log did not sign it; and what it did sign must still be a checkpoint.
     [TestMethod]
+    [Clause("M.3", "M.4", "M.5", "M.11")]
     public void Refuses_a_text_without_one_of_its_lines()
     {
         foreach (LogKind log in All)
@@ -193,6 +202,7 @@ public sealed class CheckpointTests
     }
 
     [TestMethod]
+    [Clause("M.7")]
     [DataRow("AAAA")]
     [DataRow("")]
     [DataRow("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=")] // unused bits
@@ -238,6 +248,7 @@ public sealed class CheckpointTests
     }
 
     [TestMethod]
+    [Clause("M.6")]
     public void Reads_sizes_up_to_2_to_the_63_minus_1()
     {
         foreach ((string size, bool read) in ((string, bool)[])[("0", true), ("1", true), ("9223372036854775807", true), ("9223372036854775808", false), ("00", false), ("-0", false), ("1_000", false), ("\u0661", false), ("1\u00a0", false)])

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -14,6 +15,7 @@ public sealed class FileTests
 
     // Each of the digests that can be computed must be the file's; the others say nothing.
     [TestMethod]
+    [Clause("A.8", "A.11", "A.12")]
     [DataRow("sha256", "", "", true)]
     [DataRow("", "sha384", "", true)]
     [DataRow("", "", "sha512", true)]
@@ -51,6 +53,7 @@ public sealed class FileTests
 
     // Of an image, only the manifest's SHA-256 is known.
     [TestMethod]
+    [Clause("A.7", "A.9", "A.10", "A.13")]
     public void Does_not_match_an_image_by_another_hash_or_by_name()
     {
         string ours = Forge.Image.Hex;
@@ -81,6 +84,7 @@ public sealed class FileTests
     }
 
     [TestMethod]
+    [Clause("B.35", "B.36")]
     public void Takes_v0_3_envelopes_alone_for_image_signatures()
     {
         Image(null, Forge.V1);
@@ -111,6 +115,7 @@ public sealed class FileTests
     }
 
     [TestMethod]
+    [Clause("G.7")]
     public void Gives_one_verdict_for_a_file_and_for_its_digest()
     {
         foreach (LogKind log in Enum.GetValues<LogKind>())
@@ -132,6 +137,7 @@ public sealed class FileTests
 
     // A signature over the artifact itself says nothing of any kind.
     [TestMethod]
+    [Clause("P.1")]
     public void Refuses_a_message_signature_where_a_kind_of_statement_is_asked_for()
     {
         Verdict.Refuses("subject.predicate-type", Forge.V2 with { Content = File }, Forge.Policy);

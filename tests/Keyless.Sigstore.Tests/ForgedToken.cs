@@ -58,6 +58,9 @@ internal sealed record ForgedToken
     /// <summary>From the digest of the content to the signed attributes, each with the DER of its values.</summary>
     public Func<Dictionary<string, byte[][]>, Dictionary<string, byte[][]>> Attributes { get; init; } = attributes => attributes;
 
+    /// <summary>Encoded, beside those.</summary>
+    public byte[] MoreAttributes { get; init; } = [];
+
     public string? SignatureAlgorithm { get; init; }
 
     /// <summary>DER after the signature: unsigned attributes.</summary>
@@ -242,6 +245,8 @@ internal sealed record ForgedToken
                         }
                     }
                 }
+
+                Write(writer, MoreAttributes);
             }
         });
     }

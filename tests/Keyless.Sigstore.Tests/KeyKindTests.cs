@@ -3,6 +3,7 @@ using System.Numerics;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 using Bc = Org.BouncyCastle.Math.EC.Rfc8032;
 
 namespace Keyless.Sigstore.Tests;
@@ -51,6 +52,7 @@ public sealed class KeyKindTests
     ];
 
     [TestMethod]
+    [Clause("R.15", "C.27", "C.28", "C.29", "C.30", "K.1")]
     [DynamicData(nameof(Refused), DynamicDataDisplayName = nameof(Name))]
     public void Refuses(string what, byte[] spki)
     {
@@ -68,6 +70,7 @@ public sealed class KeyKindTests
 
     // In a leaf that everybody else found good.
     [TestMethod]
+    [Clause("C.27", "C.28", "C.30")]
     [DataRow("1.3.132.0.10")]
     [DataRow("1.2.840.10045.3.1.1")]
     [DataRow("explicit")]
@@ -91,6 +94,7 @@ public sealed class KeyKindTests
 
     // A leaf whose key is a point of small order verifies nothing, and nobody holds the key of an Ed25519 point that has two spellings.
     [TestMethod]
+    [Clause("G.13")]
     [DataRow("0100000000000000000000000000000000000000000000000000000000000000")]
     [DataRow("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f")]
     [DataRow("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")]
@@ -110,6 +114,7 @@ public sealed class KeyKindTests
     }
 
     [TestMethod]
+    [Clause("G.9", "G.13")]
     public void Refuses_an_Ed25519_signature_in_a_second_spelling()
     {
         BigInteger order = BigInteger.Pow(2, 252) + BigInteger.Parse("27742317777372353535851937790883648493", null);
@@ -131,6 +136,7 @@ public sealed class KeyKindTests
 
     // A log of an Ed25519 key: the checkpoint's signature in a second spelling.
     [TestMethod]
+    [Clause("M.16")]
     public void Refuses_a_checkpoint_with_a_signature_in_a_second_spelling()
     {
         foreach (Func<byte[], byte[]> edit in (Func<byte[], byte[]>[])[signature => [.. signature, 0], signature => signature[..63], signature => [.. signature[..63], (byte)(signature[63] | 0x80)]])
@@ -144,6 +150,7 @@ public sealed class KeyKindTests
     }
 
     [TestMethod]
+    [Clause("G.3")]
     public void Takes_low_and_high_S_of_ECDSA()
     {
         var order = new BigInteger(Convert.FromHexString("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"), isUnsigned: true, isBigEndian: true);
@@ -169,6 +176,7 @@ public sealed class KeyKindTests
 
     // What the hash of a key is, the entry and the bundle must say alike, and the key must have signed that.
     [TestMethod]
+    [Clause("L.29", "G.4", "G.8")]
     [DataRow(256, "SHA512")]
     [DataRow(256, "SHA384")]
     [DataRow(384, "SHA512")]
@@ -187,6 +195,7 @@ public sealed class KeyKindTests
     }
 
     [TestMethod]
+    [Clause("L.29", "G.5", "G.9", "G.14")]
     public void Never_guesses_between_the_paddings_of_RSA()
     {
         using var rsa = RSA.Create(2048);
@@ -212,6 +221,7 @@ public sealed class KeyKindTests
     }
 
     [TestMethod]
+    [Clause("K.1")]
     public void Takes_one_PEM_block_as_a_managed_key()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -14,6 +15,7 @@ public sealed class LogBodyTests
 
     // The bundle's word for the kind is nobody's signature; the body's is the log's.
     [TestMethod]
+    [Clause("L.8")]
     public void Refuses_a_kind_or_version_that_the_body_does_not_have()
     {
         (string, string)[] kinds = [("hashedrekord", "0.0.1"), ("hashedrekord", "0.0.2"), ("dsse", "0.0.1"), ("dsse", "0.0.2"), ("intoto", "0.0.1"), ("intoto", "0.0.2"), ("rekord", "0.0.1"), ("HashedRekord", "0.0.1"), ("", ""), ("dsse", ""), ("", "0.0.1")];
@@ -31,6 +33,7 @@ public sealed class LogBodyTests
 
     // The log did log it; this client does not know, or no longer takes, such entries.
     [TestMethod]
+    [Clause("L.6", "L.7")]
     [DataRow(LogKind.V1, "rekord", "0.0.1")]
     [DataRow(LogKind.V1, "intoto", "0.0.1")]
     [DataRow(LogKind.V1, "cose", "0.0.1")]
@@ -58,6 +61,7 @@ public sealed class LogBodyTests
     }
 
     [TestMethod]
+    [Clause("L.28")]
     public void Refuses_an_entry_of_a_kind_for_another_content()
     {
         JsonNode envelope = JsonNode.Parse(Forge.V1.Make())!, intoto = JsonNode.Parse((Forge.V1 with { Entries = [new LoggedIn(LogKind.V1) { Intoto = true }] }).Make())!, message = JsonNode.Parse((Forge.V1 with { Content = File }).Make())!;
@@ -101,6 +105,7 @@ public sealed class LogBodyTests
         ("tlog.body", "base64 that is none", body => Key(body)["content"] = "!"));
 
     [TestMethod]
+    [Clause("L.10", "L.22", "L.23", "L.24", "K.7")]
     [DynamicData(nameof(HashedRekord1), DynamicDataDisplayName = nameof(Name))]
     public void Refuses_a_hashedrekord_0_0_1_with(string reason, string what, object edit)
     {
@@ -139,6 +144,7 @@ public sealed class LogBodyTests
         ("tlog.body", "no content", body => Spec(body).Remove("content")));
 
     [TestMethod]
+    [Clause("L.10", "L.19", "L.20", "L.21", "L.27", "K.7")]
     [DynamicData(nameof(Intoto), DynamicDataDisplayName = nameof(Name))]
     public void Refuses_an_intoto_0_0_2_with(string reason, string what, object edit)
     {
@@ -166,6 +172,7 @@ public sealed class LogBodyTests
         ("tlog.body", "the proposed content", body => Spec(body)["proposedContent"] = new JsonObject()));
 
     [TestMethod]
+    [Clause("L.10", "L.16", "L.17", "L.18", "K.7")]
     [DynamicData(nameof(Dsse), DynamicDataDisplayName = nameof(Name))]
     public void Refuses_a_dsse_0_0_1_with(string reason, string what, object edit)
     {
@@ -198,6 +205,7 @@ public sealed class LogBodyTests
         ("tlog.body", "null for the record", body => Spec(body)["hashedRekordV002"] = null));
 
     [TestMethod]
+    [Clause("L.25", "L.29", "K.7")]
     [DynamicData(nameof(HashedRekord2), DynamicDataDisplayName = nameof(Name))]
     public void Refuses_a_hashedrekord_0_0_2_with(string reason, string what, object edit)
     {
@@ -216,6 +224,7 @@ public sealed class LogBodyTests
 
     // One bundle, every form: the entry of another signature by the same key, over the same content.
     [TestMethod]
+    [Clause("L.17", "L.20", "L.23", "L.25")]
     public void Refuses_the_entry_of_another_signature_in_every_form()
     {
         foreach (Forge forge in Everything())
@@ -227,6 +236,7 @@ public sealed class LogBodyTests
 
     // The hash that the bundle states, the one in the entry and the one that was signed.
     [TestMethod]
+    [Clause("L.22", "G.7", "G.10", "G.11", "G.12")]
     public void Refuses_a_stated_digest_that_is_not_the_artifacts_or_not_the_signed_one()
     {
         foreach (Forge forge in Everything().Where(forge => forge.Content is not null))
@@ -249,6 +259,7 @@ public sealed class LogBodyTests
 
     // What a stranger's log says is none of our business, however wrong it is.
     [TestMethod]
+    [Clause("L.30")]
     public void Ignores_an_entry_of_an_unknown_log_whatever_is_in_it()
     {
         foreach (LogKind log in Enum.GetValues<LogKind>())
@@ -272,6 +283,7 @@ public sealed class LogBodyTests
 
     // A time that nobody signed is no time, in no form; one that is there beside a timestamp is not looked at.
     [TestMethod]
+    [Clause("T.40", "T.41", "T.42")]
     public void Never_takes_an_integration_time_without_a_promise()
     {
         foreach (byte[]? content in (byte[]?[])[null, File])

@@ -29,6 +29,7 @@ public sealed class FormatPropertyTests
     }
 
     [TestMethod]
+    [Clause("B.8")]
     public void A_member_given_twice_is_refused_wherever_it_stands()
     {
         string bundle = Encoding.UTF8.GetString(Forge.V1.Make());
@@ -145,6 +146,7 @@ public sealed class FormatPropertyTests
     }
 
     [TestMethod]
+    [Clause("M.11", "M.12")]
     [DataRow(LogKind.V1)]
     [DataRow(LogKind.V2Ed25519)]
     [DataRow(LogKind.V2Ecdsa)]
@@ -178,6 +180,7 @@ public sealed class FormatPropertyTests
 
     // RFC 6962 §2.1 as it is written, with nothing in common with the arithmetic that is tested: split at the largest power of two below n.
     [TestMethod]
+    [Clause("M.20", "M.21", "M.23")]
     public void Every_leaf_of_every_tree_up_to_257_has_one_path_and_any_single_change_leads_elsewhere()
     {
         byte[][] leaves = [.. Enumerable.Range(0, 257).Select(leaf => SHA256.HashData([0, (byte)leaf, (byte)(leaf >> 8)]))];
@@ -258,6 +261,7 @@ public sealed class FormatPropertyTests
     }
 
     [TestMethod]
+    [Clause("T.2", "C.1", "S.3")]
     public void Nothing_that_is_cut_off_or_goes_on_is_read()
     {
         byte[] leaf = Leaf(Forge.V1.Make());
@@ -283,6 +287,7 @@ public sealed class FormatPropertyTests
 
     // RFC 6962 §3.2. Lengths are written in one, two or three bytes; the sizes lie on both sides of where they change.
     [TestMethod]
+    [Clause("S.10")]
     public void The_list_of_timestamps_comes_out_of_a_certificate_as_if_it_had_never_been_in()
     {
         CertificateIssuer authority = Forge.World.Fulcio.Intermediate;
@@ -332,6 +337,7 @@ public sealed class FormatPropertyTests
 
     // CVE-2026-39984: whose key verified, and whose constraints were looked at, must be one certificate, wherever it stands.
     [TestMethod]
+    [Clause("T.19")]
     public void What_certificates_a_timestamp_brings_along_and_in_which_order_decides_nothing()
     {
         byte[] signature = [1, 2, 3];
@@ -350,6 +356,7 @@ public sealed class FormatPropertyTests
 
     // The log signs RFC 8785 text. It is written here a second time, by the sandbox.
     [TestMethod]
+    [Clause("T.36")]
     public void What_a_log_signs_is_written_as_RFC_8785_has_it()
     {
         Gen<byte[]> body = Gen.Select(AnyText, AnyText).Select(pair => CanonicalJson.Bytes(new JsonObject { [pair.Item1 + "b"] = pair.Item2, ["a"] = 1 }));
@@ -375,6 +382,7 @@ public sealed class FormatPropertyTests
     }
 
     [TestMethod]
+    [Clause("G.2")]
     public void The_encoding_that_DSSE_signs_can_be_read_back_so_no_two_contents_share_one() =>
         Properties.Holds(Gen.Select(AnyText, Gen.Byte.Array[0, 40]), 500, input =>
         {
@@ -420,6 +428,7 @@ public sealed class FormatPropertyTests
     }
 
     [TestMethod]
+    [Clause("I.3")]
     public void An_exact_name_matches_itself_alone() =>
         Properties.Holds(Gen.Select(AnyText.Where(text => text.Length > 0), AnyText, Gen.Int[0, 3]), 500, input =>
         {
@@ -431,6 +440,7 @@ public sealed class FormatPropertyTests
 
     // In .NET `$` also matches before a line feed at the end, and an alternative can escape an anchor that is not outside a group.
     [TestMethod]
+    [Clause("I.5")]
     public void A_pattern_matches_the_whole_value_or_not_at_all()
     {
         Gen<string> piece = Gen.OneOf("a", "b", "a|b", "(a)", "[ab]", "a*", "b+", "a?", "^a", "b$", "^", "$", "ab|", "\\w", "(?:a|ab)");

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sigstore.Formats;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -21,6 +22,7 @@ public sealed class ResourceTests
     private static int Limit => Limits.BundleBytes;
 
     [TestMethod]
+    [Clause("B.1")]
     public void Refuses_80_MB_without_reading_them()
     {
         byte[] huge = new byte[80_000_000];
@@ -53,6 +55,7 @@ public sealed class ResourceTests
         Refuses("bundle.json-duplicate", Filled(Good, room => $"{{{string.Concat(Enumerable.Repeat("\"a\":0,", (room - 20) / 6))}"), 64);
 
     [TestMethod]
+    [Clause("B.6")]
     [DataRow('[', ']')]
     [DataRow('{', '}')]
     public void Refuses_200_000_levels(char open, char close)
@@ -62,14 +65,17 @@ public sealed class ResourceTests
     }
 
     [TestMethod]
+    [Clause("B.27")]
     public void Refuses_1_000_timestamps() =>
         Refuses("bundle.limit", (Forge.V2 with { Bundle = bundle => Repeat(bundle.Timestamps(), 1000) }).Make(), 16);
 
     [TestMethod]
+    [Clause("B.26")]
     public void Refuses_33_entries() =>
         Refuses("bundle.limit", (Forge.V1 with { Bundle = bundle => Repeat(bundle.Material()["tlogEntries"]!.AsArray(), 33) }).Make(), 16);
 
     [TestMethod]
+    [Clause("B.28", "B.31")]
     [DataRow("x509CertificateChain", 11)]
     [DataRow("hashes", 65)]
     [DataRow("signatures", 33)]
@@ -90,6 +96,7 @@ public sealed class ResourceTests
     }
 
     [TestMethod]
+    [Clause("B.29", "B.30")]
     public void Refuses_a_certificate_or_a_timestamp_of_a_megabyte()
     {
         string megabyte = Convert.ToBase64String(new byte[1 << 20]);
@@ -113,12 +120,14 @@ public sealed class ResourceTests
     }
 
     [TestMethod]
+    [Clause("M.9")]
     public void Refuses_a_checkpoint_of_a_thousand_signatures() => Refuses("bundle.limit", (Forge.V2 with
     {
         Entries = [new LoggedIn(LogKind.V2Ed25519) { Note = note => note + string.Concat(Enumerable.Repeat("\u2014 a AAAAAAAA\n", 1000)) }],
     }).Make(), 64);
 
     [TestMethod]
+    [Clause("A.5")]
     public void Refuses_a_statement_of_a_million_subjects()
     {
         string subjects = string.Join(',', Enumerable.Repeat("{}", 1_000_000));
@@ -127,6 +136,7 @@ public sealed class ResourceTests
     }
 
     [TestMethod]
+    [Clause("X.2", "X.26")]
     public void Refuses_a_simple_signing_payload_or_an_annotation_that_is_too_large()
     {
         byte[] payload = new byte[Limits.SimpleSigningPayloadBytes + 1];

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -42,6 +43,7 @@ public sealed class SchemeTests
         select new object[] { key, log, message, managed };
 
     [TestMethod]
+    [Clause("G.5")]
     [DynamicData(nameof(Combinations))]
     public void Takes_a_key_only_in_a_scheme_that_is_named_or_needs_no_name(string key, LogKind log, bool message, bool managed)
     {
@@ -65,6 +67,7 @@ public sealed class SchemeTests
     public void Takes_an_envelope_logged_as_intoto() => Verdict.Accepts(Forge.V1 with { Entries = [new LoggedIn(LogKind.V1) { Intoto = true }] });
 
     [TestMethod]
+    [Clause("G.12")]
     public void Needs_the_artifact_itself_where_its_digest_does_not_tell()
     {
         Forge message = Forge.V1 with { Content = File, ByDigest = true };
@@ -75,6 +78,7 @@ public sealed class SchemeTests
     }
 
     [TestMethod]
+    [Clause("G.7", "G.10")]
     public void Refuses_a_signature_over_another_artifact()
     {
         foreach (LogKind log in Enum.GetValues<LogKind>())
@@ -93,6 +97,7 @@ public sealed class SchemeTests
     }
 
     [TestMethod]
+    [Clause("K.3", "K.4", "K.5")]
     public void Refuses_a_key_that_did_not_sign()
     {
         foreach (LogKind log in Enum.GetValues<LogKind>())
@@ -110,6 +115,7 @@ public sealed class SchemeTests
 
     // It does not expire, so it may sign without a timestamp; what is given must hold all the same.
     [TestMethod]
+    [Clause("K.9")]
     public void Needs_no_moment_for_a_managed_key()
     {
         Forge managed = Forge.V2 with { Managed = true, Content = File };
@@ -120,6 +126,29 @@ public sealed class SchemeTests
             Timestamps = [],
             Root = root => root.Instance("tlogs", 1)["publicKey"]!["validFor"]!["end"] = "2030-01-01T00:00:00Z",
         });
+    }
+
+    [TestMethod]
+    [Clause("P.17")]
+    public void Finds_nothing_young_enough_where_no_moment_is_proven()
+    {
+        Forge managed = Forge.V2 with { Managed = true, Content = File };
+        var policy = Policy.ForKey(managed.ManagedPolicy.Key!, null, maxAge: (TimeSpan.FromDays(1), Forge.Now.AddMinutes(2)));
+        Verdict.Accepts(managed, policy);
+        Verdict.Refuses("policy.max-age", managed with { Timestamps = [] }, policy);
+    }
+
+    [TestMethod]
+    [Clause("K.6")]
+    [DataRow(null)]
+    [DataRow("")]
+    [DataRow("another key")]
+    public void Asks_no_hint_whose_key_it_was(string? hint)
+    {
+        foreach (LogKind log in Enum.GetValues<LogKind>())
+        {
+            Verdict.Accepts(Forge.LoggedBy(log) with { Managed = true, Bundle = bundle => bundle.Material()["publicKey"]!["hint"] = hint });
+        }
     }
 
     private static ForgedKey Ecdsa(ECCurve curve, HashAlgorithmName? hash) => ForgedKey.Of(ECDsa.Create(curve), hash);

@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
 using Keyless.Sigstore.Formats;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -17,6 +18,7 @@ public sealed class SctTests
     // Every length form of DER around what the list's removal shortens: 127/128, 255/256, 65,535/65,536, each at the extensions, at their
     // wrapper and at the TBSCertificate. The writer here shares nothing with the reader.
     [TestMethod]
+    [Clause("S.10")]
     public void Finds_what_the_log_signed_at_every_boundary_of_DER_lengths()
     {
         var reached = new HashSet<(string, int)>();
@@ -55,6 +57,7 @@ public sealed class SctTests
 
     // The 65,535th byte of a certificate is the last one that is read.
     [TestMethod]
+    [Clause("S.10")]
     public void Finds_what_the_log_signed_up_to_the_largest_certificate_that_is_read()
     {
         int proven = 0;
@@ -78,11 +81,13 @@ public sealed class SctTests
 
     // RFC 5280 §4.1: extensions are absent rather than empty.
     [TestMethod]
+    [Clause("S.10")]
     public void Leaves_no_empty_list_of_extensions_behind() =>
         Verify(Make([ListExtension(CtLog.List([Forge.World.CtLog.Add(Issuer.Spki, Tbs([]))]))]));
 
     // Whatever the issuer wrote stays as it is: a critical flag, an order, an OCTET STRING of anything.
     [TestMethod]
+    [Clause("S.10")]
     public void Keeps_every_other_byte_as_it_is()
     {
         var random = new Random(5);
@@ -103,6 +108,7 @@ public sealed class SctTests
     }
 
     [TestMethod]
+    [Clause("S.10", "S.13")]
     public void Takes_RSA_and_ECDSA_logs_in_every_form_of_key()
     {
         foreach ((string details, Func<AsymmetricAlgorithm> make) in (KeyKind[])
@@ -132,6 +138,7 @@ public sealed class SctTests
     }
 
     [TestMethod]
+    [Clause("S.8", "S.17")]
     public void Takes_one_good_SCT_among_others_in_any_order()
     {
         Forge good = Forge.V2;
@@ -147,6 +154,7 @@ public sealed class SctTests
     }
 
     [TestMethod]
+    [Clause("S.12")]
     [DataRow(0)]
     [DataRow(1)]
     [DataRow(2)]
@@ -168,6 +176,7 @@ public sealed class SctTests
     }
 
     [TestMethod]
+    [Clause("S.2", "S.3", "S.4", "S.6", "S.7")]
     public void Refuses_lengths_that_do_not_use_up_the_bytes()
     {
         byte[]? sct = null;
@@ -201,6 +210,7 @@ public sealed class SctTests
 
     // Two lists: each reader could look at another.
     [TestMethod]
+    [Clause("C.6", "S.16")]
     public void Refuses_two_lists_in_one_certificate()
     {
         foreach (LogKind log in Enum.GetValues<LogKind>())
@@ -215,6 +225,7 @@ public sealed class SctTests
     }
 
     [TestMethod]
+    [Clause("S.15")]
     public void Refuses_an_issuer_that_is_for_precertificates()
     {
         var root = CertificateIssuer.Root(CertificateIssuer.Name("o", "precertificates"), 1, Forge.Now.AddHours(-1), Forge.Now.AddYears(1));
@@ -234,6 +245,7 @@ public sealed class SctTests
 
     // Without a CT log in the trusted root nothing is skipped, in no kind of bundle that has a certificate.
     [TestMethod]
+    [Clause("S.1", "S.9")]
     public void Refuses_every_certificate_where_no_CT_log_is_known()
     {
         byte[] file = [1];

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -111,6 +112,37 @@ public sealed class SignerTests(TestContext test)
         Assert.AreEqual(ServiceFailure.Nonsense, no.Failure);
         Assert.AreEqual(service, no.Service);
         Assert.AreEqual(step, Assert.IsInstanceOfType<VerificationException>(no.InnerException).Step);
+    }
+
+    // Both answer, and one of them in a name that the trusted root has for another key: such an answer proves nothing, and two were asked for.
+    [TestMethod]
+    [Clause("T.44", "L.5")]
+    [DataRow("tlogs", "baseUrl", "rekorTlog", "tlog.threshold", "Rekor")]
+    [DataRow("timestampAuthorities", "uri", "tsa", "time.threshold", "timestamp authority")]
+    public async Task Publishes_nothing_that_fewer_witnesses_than_were_selected_stand_behind(string list, string url, string services, string reason, string service)
+    {
+        await using SandboxHost ours = await StartAsync();
+        await using SandboxHost theirs = await StartAsync();
+        JsonNode root = JsonNode.Parse(ours.TrustedRoot)!, config = JsonNode.Parse(ours.SigningConfig)!;
+        foreach ((JsonNode? own, JsonNode? other) in root[list]!.DeepClone().AsArray().Zip(JsonNode.Parse(theirs.TrustedRoot)![list]!.AsArray()))
+        {
+            own![url] = (string?)other![url];
+            root[list]!.AsArray().Add(own.DeepClone());
+        }
+
+        foreach (JsonNode? other in JsonNode.Parse(theirs.SigningConfig)![$"{services}Urls"]!.AsArray())
+        {
+            other!["operator"] = "theirs";
+            config[$"{services}Urls"]!.AsArray().Add(other.DeepClone());
+        }
+
+        config[$"{services}Config"] = new JsonObject { ["selector"] = "ALL" };
+
+        ServiceException no = await Assert.ThrowsExactlyAsync<ServiceException>(() => SignAsync(ours, TrustedRoot.Parse(Bytes(root.ToJsonString())), config.ToJsonString()));
+
+        Assert.AreEqual((ServiceFailure.Nonsense, service), (no.Failure, no.Service));
+        Assert.AreEqual(reason, Assert.IsInstanceOfType<VerificationException>(no.InnerException).Reason, no.Message);
+        Assert.AreEqual(1, theirs.Traffic.Measure(Clients.UserAgent).Requests);
     }
 
     [TestMethod]

@@ -90,6 +90,26 @@ public sealed class SigningTimeTests
     }
 
     [TestMethod]
+    [Clause("T.44", "L.5")]
+    public void Counts_each_log_and_each_authority_once()
+    {
+        Stamped first = new(), second = new() { Authority = Forge.World.SecondTsa }, again = new() { GenTime = Forge.Now.AddMinutes(2) };
+        LoggedIn v1 = new(LogKind.V1), another = new(LogKind.V1) { Index = 5 }, v2 = new(LogKind.V2Ed25519), strange = new(LogKind.V2Ecdsa) { Strange = true };
+        Counts(1, 1, Forge.V2);
+        Counts(1, 0, Forge.V1);
+        Counts(1, 1, Forge.V2 with { Timestamps = [first, again] });
+        Counts(1, 2, Forge.V2 with { Timestamps = [first, second, again] });
+        Counts(1, 1, Forge.V2 with { Timestamps = [first, new Stamped { Authority = Forge.World.StrangeTsa }] });
+        Counts(1, 1, Forge.V1 with { Entries = [v1, another], Timestamps = [first] });
+        Counts(2, 1, Forge.V1 with { Entries = [v1, another, v2, strange], Timestamps = [first] });
+        // Two keys at one address are one authority.
+        Counts(1, 1, Forge.V2 with { Timestamps = [first, second], Root = root => root.Instance("timestampAuthorities", 1)["uri"] = (string?)root.Instance("timestampAuthorities")["uri"] });
+
+        static void Counts(int logs, int authorities, Forge forge) =>
+            Assert.AreEqual((logs, authorities), Verdict.Accepts(forge) is var verified ? (verified.Logs, verified.Authorities) : default);
+    }
+
+    [TestMethod]
     public void Accepts_a_timestamp_instead_of_a_promise() => Verdict.Accepts(Forge.V1 with { Entries = [new LoggedIn(LogKind.V1) { Promise = false }], Timestamps = [new Stamped()] });
 
     // Without a promise nobody signed the index across shards, and anybody may write another.

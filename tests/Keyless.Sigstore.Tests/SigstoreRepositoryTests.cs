@@ -43,6 +43,7 @@ public sealed class SigstoreRepositoryTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.58")]
     public async Task Takes_both_from_one_version_although_the_repository_goes_on_in_between()
     {
         await using TufWorld world = await StartAsync();
@@ -85,6 +86,7 @@ public sealed class SigstoreRepositoryTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.53")]
     [DataRow(0, "is valid for another 7 days", false)]
     [DataRow(8, "expired 24 hours ago", true)]
     [DataRow(30, "expired 23 days ago", true)]
@@ -105,6 +107,7 @@ public sealed class SigstoreRepositoryTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.53")]
     public async Task Names_every_role_that_has_expired_offline()
     {
         await using TufWorld world = await StartAsync();
@@ -118,6 +121,7 @@ public sealed class SigstoreRepositoryTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.53")]
     [DataRow("timestamp.json")]
     [DataRow("snapshot.json")]
     [DataRow("targets.json")]
@@ -154,6 +158,7 @@ public sealed class SigstoreRepositoryTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.54")]
     public async Task Uses_the_cache_as_long_as_its_timestamp_is_good_where_nobody_answers()
     {
         await using TufWorld world = await StartAsync();
@@ -173,6 +178,7 @@ public sealed class SigstoreRepositoryTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.57")]
     public async Task Does_not_fall_back_to_the_cache_where_the_repository_lies()
     {
         await using TufWorld world = await StartAsync();
@@ -210,6 +216,7 @@ public sealed class SigstoreRepositoryTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.1", "U.2")]
     [DataRow("public-good.root.json", 14, 3)]
     [DataRow("staging.root.json", 13, 2)]
     public void The_shipped_roots_are_signed_by_enough_of_their_own_keys(string resource, int version, int threshold)
@@ -225,6 +232,7 @@ public sealed class SigstoreRepositoryTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.53")]
     public async Task Ships_the_public_trusted_root_for_those_who_are_offline_and_says_how_old_it_is()
     {
         using HttpClient client = Clients.New();
@@ -242,6 +250,7 @@ public sealed class SigstoreRepositoryTests(TestContext test)
     }
 
     [TestMethod] // {"version":2} is what a strict reader hands over, so that is what is canonicalised here.
+    [Clause("U.47")]
     [DataRow("""{"b":1,"a":[true,false,null],"":{}}""", """{"":{},"a":[true,false,null],"b":1}""")]
     [DataRow("""{"a":"q\"b\\s\/ä\u00e9\u0001\n\t"}""", "{\"a\":\"q\\\"b\\\\s/ää\u0001\n\t\"}")]
     [DataRow("""{"\ud83d\ude00":1,"\ufb01":2,"a":3}""", "{\"a\":3,\"\ufb01\":2,\"\ud83d\ude00\":1}")]

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -26,6 +27,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.2")]
     [DataRow(64 * 1024, null)]
     [DataRow(64 * 1024 + 1, "sig.layer")]
     [DataRow(1024 * 1024, "sig.layer")]
@@ -37,6 +39,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.4", "X.5", "X.26")]
     public void Refuses_an_annotation_that_is_not_what_it_should_be()
     {
         foreach (SimpleForge good in (SimpleForge[])[Good, Managed])
@@ -63,6 +66,7 @@ public sealed class SimpleSignatureTests
 
     // cosign pads; a signature whose base64 needs padding and has none is not the standard's.
     [TestMethod]
+    [Clause("X.4")]
     public void Refuses_a_signature_without_its_padding_and_in_the_url_alphabet()
     {
         SimpleForge forge = Good with { Forge = Forge.V1 with { Key = ECDsa.Create(ECCurve.NamedCurves.nistP256) } };
@@ -92,6 +96,7 @@ public sealed class SimpleSignatureTests
 
     // The chain is read and never used.
     [TestMethod]
+    [Clause("X.6", "X.7")]
     public void Never_uses_the_chain_and_bounds_it()
     {
         string pem = Forge.World.Tsa.Root.Certificate.ExportCertificatePem() + "\n";
@@ -113,6 +118,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.8", "X.9", "X.10")]
     public void Refuses_a_signature_without_its_log_entry()
     {
         foreach (SimpleForge good in (SimpleForge[])[Good, Managed])
@@ -142,6 +148,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.11", "X.12")]
     public void Refuses_a_promise_that_the_log_did_not_make_for_this_entry()
     {
         foreach (SimpleForge good in (SimpleForge[])[Good, Managed])
@@ -160,6 +167,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.13", "X.14", "X.15", "X.16")]
     public void Refuses_the_entry_of_something_else()
     {
         foreach (SimpleForge good in (SimpleForge[])[Good, Managed])
@@ -186,6 +194,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("K.3", "K.4", "X.15")]
     public void Swapping_the_certificate_for_another_good_one_of_the_signer_is_refused()
     {
         string other = Good.MakeAnnotations()[SimpleForge.Certificate]; // the same key, another certificate
@@ -198,6 +207,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.17", "X.18")]
     public void Holds_a_timestamp_if_there_is_one()
     {
         Stamp(null, new Stamped());
@@ -218,6 +228,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.18", "X.19")]
     public void Holds_the_certificate_at_the_promised_time_and_asks_for_its_SCT()
     {
         Judge("cert.validity", Good with { Forge = Forge.V1 with { NotAfter = Forge.Now.AddSeconds(59) } });
@@ -230,6 +241,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.16", "X.20")]
     public void Refuses_a_signature_over_other_bytes()
     {
         foreach (SimpleForge good in (SimpleForge[])[Good, Managed])
@@ -243,6 +255,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.21", "X.22", "X.23")]
     public void Reads_the_payload_by_its_exact_member_names()
     {
         foreach (Action<JsonObject> edit in (Action<JsonObject>[])
@@ -273,6 +286,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.24", "X.25")]
     public void Leaves_to_the_signer_what_is_optional_and_never_compares_the_reference()
     {
         foreach (Action<JsonObject> edit in (Action<JsonObject>[])
@@ -289,6 +303,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("X.25")]
     public void Matches_annotations_with_strings_only()
     {
         SimpleForge forge = Good with { Payload = SimpleForge.PayloadOf(payload => payload["optional"] = new JsonObject { ["a"] = "1", ["b"] = 1, ["c"] = null }) };
@@ -305,6 +320,7 @@ public sealed class SimpleSignatureTests
     }
 
     [TestMethod]
+    [Clause("I.3", "I.4", "P.1", "K.5")]
     public void Holds_the_policy_as_for_bundles()
     {
         Judge("policy.identity", Good, Policy.Exactly(Forge.Identity + "x", Forge.Issuer, null));
@@ -316,6 +332,7 @@ public sealed class SimpleSignatureTests
 
     // An instance without logs: a timestamp takes the place of entry and SCT.
     [TestMethod]
+    [Clause("P.12", "P.18")]
     public void Takes_a_timestamp_alone_where_the_instance_has_no_log()
     {
         Action<JsonObject> without = root => { root.Remove("tlogs"); root.Remove("ctlogs"); };

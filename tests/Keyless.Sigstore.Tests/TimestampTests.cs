@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -71,11 +72,13 @@ public sealed class TimestampTests
         ("two content types", new() { Attributes = With(ForgedToken.ContentType, ForgedToken.Der(type => type.WriteObjectIdentifier(ForgedToken.TstInfo)), ForgedToken.Der(type => type.WriteObjectIdentifier("1.2.3"))) }),
         ("no message digest", new() { Attributes = Without(ForgedToken.MessageDigest) }),
         ("two message digests", new() { Attributes = With(ForgedToken.MessageDigest, ForgedToken.Der(one => one.WriteOctetString(new byte[32])), ForgedToken.Der(two => two.WriteOctetString([1]))) }),
+        ("a second message digest in an attribute of its own", new() { MoreAttributes = [0x30, 15, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 4, 0x31, 2, 4, 0] }),
         ("no certificate id", new() { Attributes = Without(ForgedToken.CertificateV2) }),
         ("an empty certificate id", new() { Attributes = With(ForgedToken.CertificateV2, [0x30, 2, 0x30, 0]) }),
         ("an imprint by SHA-1", new() { Imprint = ForgedToken.Sha1 }),
         ("a digest by SHA-1", new() { Digest = ForgedToken.Sha1, DigestAlgorithms = [ForgedToken.Sha1], SignatureAlgorithm = "1.2.840.10045.4.1" }),
         ("another digest algorithm than announced", new() { DigestAlgorithms = [ForgedToken.Sha512] }),
+        ("a second digest algorithm announced", new() { DigestAlgorithms = [ForgedToken.Sha256, ForgedToken.Sha512] }),
         ("a critical extension that nobody knows", new() { AfterTime = Extension(critical: true) }),
         ("something after the extensions", new() { AfterTime = [.. Extension(critical: false), .. Null] }),
         ("a moment in local time", new() { GenTime = ForgedToken.Time("20261123060100") }),
@@ -86,10 +89,12 @@ public sealed class TimestampTests
         ("a moment that is none", new() { GenTime = ForgedToken.Time("20261323060100Z") }));
 
     [TestMethod]
+    [Clause("T.2", "T.3", "T.4", "T.5", "T.6", "T.7", "T.8", "T.9", "T.10", "T.11", "T.12", "T.13", "T.14", "T.15", "T.16")]
     [DynamicData(nameof(Malformed), DynamicDataDisplayName = nameof(Name))]
     public void Refuses_a_token_with(string what, object token) => Verdict.Refuses("time.token", Stamp(what, token));
 
     [TestMethod]
+    [Clause("T.20", "T.21", "T.22", "T.23", "T.24", "T.46")]
     public void Refuses_a_token_that_does_not_fit_what_it_is_about_or_who_signed()
     {
         Refuses("time.imprint", new() { ImprintBytes = imprint => imprint.Flipped(0) });
@@ -113,6 +118,7 @@ public sealed class TimestampTests
 
     // The bag is the sender's: a certificate in it that names the authority, with a key of the sender's, signs nothing.
     [TestMethod]
+    [Clause("T.19", "T.20")]
     public void Refuses_a_token_signed_by_a_certificate_that_the_bag_alone_vouches_for()
     {
         (X509Certificate2 certificate, ECDsa key) = Twin();
@@ -128,6 +134,7 @@ public sealed class TimestampTests
 
     // What a stranger stamped is none of our business, in whatever way it was made, as long as it tells whose it is.
     [TestMethod]
+    [Clause("T.18", "T.45")]
     [DataRow("SHA-1 imprint")]
     [DataRow("SHA-1 digest")]
     [DataRow("two signers")]
@@ -166,6 +173,7 @@ public sealed class TimestampTests
 
     // One of two signers is known: then the token is a known authority's, and wrong.
     [TestMethod]
+    [Clause("T.1", "T.17")]
     public void Refuses_what_says_nobodys_name_or_a_known_one_among_others()
     {
         foreach (byte[] response in (byte[][])[[5, 0], [0x30, 0], "not DER"u8.ToArray(), [0x30, 0x80, 0, 0]])
@@ -175,6 +183,7 @@ public sealed class TimestampTests
     }
 
     [TestMethod]
+    [Clause("T.46")]
     public void Takes_an_authority_with_an_RSA_key()
     {
         using var rsa = RSA.Create(2048);
@@ -203,6 +212,7 @@ public sealed class TimestampTests
         ("", "that says it is no authority over certificates", extensions => [.. extensions, new X509BasicConstraintsExtension(false, false, 0, critical: true)]));
 
     [TestMethod]
+    [Clause("T.26", "T.27", "T.28", "T.29", "T.30")]
     [DynamicData(nameof(Certificates), DynamicDataDisplayName = nameof(Name))]
     public void Judges_an_authority_by_its_certificate(string reason, string what, object edit)
     {
@@ -214,6 +224,7 @@ public sealed class TimestampTests
 
     // The moment decides, never today: a chain that was good for a minute is good for what was stamped in that minute.
     [TestMethod]
+    [Clause("T.31", "T.33")]
     public void Judges_the_chain_at_the_stamped_moment()
     {
         DateTimeOffset moment = Forge.Now.AddMinutes(1);
@@ -233,6 +244,7 @@ public sealed class TimestampTests
     }
 
     [TestMethod]
+    [Clause("T.32", "T.33")]
     public void Follows_intermediates_of_an_authority()
     {
         DateTimeOffset from = Forge.Now, to = Forge.Now.AddYears(1);
@@ -251,6 +263,7 @@ public sealed class TimestampTests
 
     // Bundles of every version, with and without a log that tells the time.
     [TestMethod]
+    [Clause("T.17", "T.24", "T.34")]
     public void Holds_every_timestamp_of_a_known_authority_in_every_kind_of_bundle()
     {
         byte[] file = [1, 2, 3];

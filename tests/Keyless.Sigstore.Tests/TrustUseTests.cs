@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sigstore.Formats;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -36,6 +37,7 @@ public sealed class TrustUseTests
         ("the kind of another curve", log => log["publicKey"]!["keyDetails"] = "PKIX_ECDSA_P521_SHA_512"));
 
     [TestMethod]
+    [Clause("R.10", "R.13", "R.14", "R.15", "R.16", "R.17")]
     [DynamicData(nameof(Unusable), DynamicDataDisplayName = nameof(Name))]
     public void Does_not_use_a_log_with(string what, object edit)
     {
@@ -56,6 +58,7 @@ public sealed class TrustUseTests
     }
 
     [TestMethod]
+    [Clause("R.11", "R.12")]
     public void Does_not_use_an_authority_without_start_or_certificates()
     {
         foreach ((string list, string reason) in ((string, string)[])[("certificateAuthorities", "cert.issuer"), ("timestampAuthorities", "time.missing")])
@@ -75,6 +78,7 @@ public sealed class TrustUseTests
 
     // A certificate that is not one harms nobody but those who need it.
     [TestMethod]
+    [Clause("R.23")]
     public void Judges_certificates_of_authorities_when_they_are_used()
     {
         foreach (string broken in (string[])["", "AAAA", Convert.ToBase64String([.. Forge.World.Fulcio.Intermediate.Certificate.RawData, 0])])
@@ -93,6 +97,7 @@ public sealed class TrustUseTests
     }
 
     [TestMethod]
+    [Clause("R.4")]
     public void Refuses_a_media_type_that_is_not_exactly_the_one()
     {
         foreach (string? mediaType in (string?[])
@@ -106,6 +111,35 @@ public sealed class TrustUseTests
     }
 
     [TestMethod]
+    [Clause("R.1")]
+    public void Reads_1_MiB_and_no_byte_more()
+    {
+        byte[] most = new byte[1024 * 1024];
+        most.AsSpan().Fill((byte)' ');
+        Encoding.UTF8.GetBytes(Forge.World.RootJson().ToJsonString()).CopyTo(most, 0);
+        Assert.HasCount(3, TrustedRoot.Parse(most).Logs);
+        Assert.AreEqual("too-large", Assert.ThrowsExactly<MalformedException>(() => TrustedRoot.Parse((byte[])[.. most, (byte)' '])).Clause);
+    }
+
+    [TestMethod]
+    [Clause("R.21", "R.22")]
+    public void Reads_up_to_64_lines_each_of_them_a_root()
+    {
+        string line = Forge.World.RootJson().ToJsonString();
+        Assert.HasCount(1, Lines(line));
+        Assert.HasCount(1, Lines(JsonNode.Parse(line)!.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true })));
+        Assert.HasCount(2, Lines($"{line}\n\n \r\n{line}\r\n"));
+        Assert.HasCount(64, Lines(string.Join('\n', Enumerable.Repeat(line, 64))));
+        Assert.AreEqual("limit", Assert.ThrowsExactly<MalformedException>(() => Lines(string.Join('\n', Enumerable.Repeat(line, 65)))).Clause);
+        var no = Assert.ThrowsExactly<MalformedException>(() => Lines(line + "\n{}\n" + line));
+        Assert.AreEqual("schema", no.Clause);
+        Assert.StartsWith("line 2: ", no.Message);
+
+        static IReadOnlyList<TrustedRoot> Lines(string text) => TrustedRoot.ParseLines(Encoding.UTF8.GetBytes(text));
+    }
+
+    [TestMethod]
+    [Clause("R.6")]
     public void Takes_null_for_absent_and_not_inside_an_array()
     {
         Verdict.Accepts(Forge.V1 with { Root = root => root["timestampAuthorities"] = null });
@@ -120,6 +154,7 @@ public sealed class TrustUseTests
     }
 
     [TestMethod]
+    [Clause("R.3", "R.9")]
     public void Refuses_a_member_twice_and_ignores_one_it_does_not_know()
     {
         string good = Forge.World.RootJson().ToJsonString();
@@ -133,6 +168,7 @@ public sealed class TrustUseTests
 
     // One key, several windows: each counts, in any order, for every list.
     [TestMethod]
+    [Clause("R.18", "T.25", "T.38", "C.18", "S.14")]
     public void Looks_at_every_window_of_a_key()
     {
         string[][] windows = [["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"], ["2026-11-23T06:00:00Z", "2026-11-23T06:01:00Z"], ["2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"]];
@@ -162,6 +198,7 @@ public sealed class TrustUseTests
 
     // The window is closed at both ends, to the last digit that is written.
     [TestMethod]
+    [Clause("T.25", "T.38", "C.18", "S.14")]
     public void Counts_a_moment_at_either_end_of_every_window()
     {
         string[] log = ["2026-11-23T06:01:00Z", "2026-11-23T06:00:59.999999999Z", "2026-11-23T06:01:00.000000100Z"], sct = ["2026-11-23T06:00:00.000Z", "2026-11-23T05:59:59.999Z", "2026-11-23T06:00:00.001Z"];
@@ -184,6 +221,7 @@ public sealed class TrustUseTests
 
     // A root that lists no log of a kind means no, not "need not".
     [TestMethod]
+    [Clause("T.43", "C.12", "S.9", "L.2", "P.13")]
     public void Refuses_where_a_list_is_empty_or_absent()
     {
         foreach ((string list, string reason) in ((string, string)[])[("tlogs", "tlog.unknown-log"), ("ctlogs", "sct.unknown-log"), ("certificateAuthorities", "cert.issuer"), ("timestampAuthorities", "time.missing")])
@@ -201,6 +239,7 @@ public sealed class TrustUseTests
 
     // Instances without logs: a timestamp takes the place of entry and SCT, and only where the root lists neither.
     [TestMethod]
+    [Clause("L.1", "P.12", "P.18")]
     public void Takes_a_timestamp_alone_only_where_the_root_lists_no_log()
     {
         Action<JsonObject> none = root => { root.Remove("tlogs"); root.Remove("ctlogs"); };
@@ -223,6 +262,7 @@ public sealed class TrustUseTests
 
     // Each root alone, never a union: the log of one does not vouch for the certificate of another.
     [TestMethod]
+    [Clause("R.19", "R.20")]
     public void Tries_several_roots_each_alone()
     {
         byte[] bundle = Forge.V2.Make();

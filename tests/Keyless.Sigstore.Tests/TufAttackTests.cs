@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -14,6 +15,7 @@ public sealed class TufAttackTests(TestContext test)
     private const string Unchanged = "root 1, timestamp 2, snapshot 2, targets 2";
 
     [TestMethod]
+    [Clause("U.3", "U.4", "U.5", "U.10", "U.13", "U.14", "U.16", "U.17", "U.18", "U.20", "U.21", "U.22", "U.23", "U.24", "U.25", "U.27", "U.28", "U.29", "U.30", "U.37", "U.38", "U.40", "U.43", "U.48")]
     [DataRow("test_new_timestamp_version_rollback", TufFailure.Rollback, "timestamp", Unchanged)]
     [DataRow("test_snapshot_rollback[basic]", TufFailure.Rollback, "timestamp", Unchanged)]
     [DataRow("test_snapshot_rollback[with hashes]", TufFailure.Rollback, "timestamp", Unchanged)]
@@ -70,6 +72,7 @@ public sealed class TufAttackTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.43", "U.44", "U.45", "U.46")]
     [DataRow("version", "1.0")]
     [DataRow("version", "3e0")]
     [DataRow("version", "\"3\"")]
@@ -119,6 +122,7 @@ public sealed class TufAttackTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.42")]
     [DataRow("a duplicate", "\"signed\"", "\"signatures\": [], \"signed\"")]
     [DataRow("a duplicate inside", "\"version\": 2", "\"version\": 1, \"version\": 2")]
     [DataRow("a duplicate spelled otherwise", "\"version\": 2", "\"versio\\u006e\": 1, \"version\": 2")]
@@ -139,6 +143,7 @@ public sealed class TufAttackTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.56")]
     [DataRow(2000)]
     [DataRow(200_000)]
     public async Task Refuses_metadata_that_nests_too_deep(int depth)
@@ -152,6 +157,7 @@ public sealed class TufAttackTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.1")]
     [DataRow("test_invalid_initial_root[version]")]
     [DataRow("test_invalid_initial_root[text]")]
     [DataRow("test_invalid_initial_root[empty]")]

@@ -11,6 +11,7 @@ namespace Keyless.Sigstore.Tests;
 public sealed class TufCacheTests(TestContext test)
 {
     [TestMethod]
+    [Clause("U.51")]
     [DataRow("root.json")]
     [DataRow("root_history/2.root.json")]
     [DataRow("timestamp.json")]
@@ -42,6 +43,7 @@ public sealed class TufCacheTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.16")]
     public async Task Still_knows_the_snapshot_where_the_timestamp_is_lost()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -57,6 +59,7 @@ public sealed class TufCacheTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.51")]
     public async Task Takes_nothing_on_trust_because_it_is_in_the_cache()
     {
         await using TufWorld ours = await TufWorld.StartKnownAsync();
@@ -134,6 +137,7 @@ public sealed class TufCacheTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.52")]
     public async Task Does_not_put_an_older_file_over_that_of_a_process_that_was_faster()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -157,6 +161,7 @@ public sealed class TufCacheTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.52")]
     public async Task Waits_for_whoever_holds_the_lock()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -178,6 +183,7 @@ public sealed class TufCacheTests(TestContext test)
     /// Real processes on one cache while the repository goes on. <c>KEYLESS_TUF_PROCESSES</c> and <c>KEYLESS_TUF_ROUNDS</c> make it large (32 and 20 for a release); each process reports what it saw.
     /// </summary>
     [TestMethod]
+    [Clause("U.52")]
     public async Task Many_processes_share_one_cache_and_no_version_ever_goes_down()
     {
         int processes = Setting("KEYLESS_TUF_PROCESSES", 8), rounds = Setting("KEYLESS_TUF_ROUNDS", 3);
@@ -211,11 +217,11 @@ public sealed class TufCacheTests(TestContext test)
             }
         }, CancellationToken.None);
 
-        int failures = 0;
+        int failures = 0, starved = 0;
         var watch = Stopwatch.StartNew();
         for (int round = 0; round < rounds; round++)
         {
-            Task<ToolResult>[] running = [.. Enumerable.Range(0, processes).Select(_ => RefreshAsync(server.BaseUrl, folder["cache"]))];
+            Task<ToolResult>[] running = [.. Enumerable.Range(0, processes).Select(_ => RefreshUnstarvedAsync())];
             repository.Publish("root");
             while (!Task.WhenAll(running).IsCompleted)
             {
@@ -232,8 +238,8 @@ public sealed class TufCacheTests(TestContext test)
 
         await done.CancelAsync();
         await watching;
-        ToolResult last = await RefreshAsync(server.BaseUrl, folder["cache"]);
-        test.WriteLine($"{processes} processes x {rounds} rounds in {watch.Elapsed.TotalSeconds:0} s: {failures} failed, {repository.Requests.Count} requests, {looks} looks, last seen {string.Join(", ", seen)}");
+        ToolResult last = await RefreshUnstarvedAsync();
+        test.WriteLine($"{processes} processes x {rounds} rounds in {watch.Elapsed.TotalSeconds:0} s: {failures} failed, {starved} starved and started again, {repository.Requests.Count} requests, {looks} looks, last seen {string.Join(", ", seen)}");
         Assert.AreEqual((0, 0), (failures, last.ExitCode), last.Errors);
         foreach (string role in (string[])["root", "timestamp", "snapshot", "targets"])
         {
@@ -241,6 +247,21 @@ public sealed class TufCacheTests(TestContext test)
         }
 
         Assert.IsEmpty(Directory.EnumerateFiles(folder["cache"], ".unfinished-*", SearchOption.AllDirectories));
+
+        // On a machine that is busy with other things a request may wait longer than a client does; that says nothing about the cache.
+        async Task<ToolResult> RefreshUnstarvedAsync()
+        {
+            for (int tries = 1; ; tries++)
+            {
+                ToolResult result = await RefreshAsync(server.BaseUrl, folder["cache"]);
+                if (tries == 5 || !result.Errors.Contains("did not answer within", StringComparison.Ordinal))
+                {
+                    return result;
+                }
+
+                Interlocked.Increment(ref starved);
+            }
+        }
     }
 
     private static int Setting(string name, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(name), out int value) ? value : otherwise;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -10,6 +11,7 @@ namespace Keyless.Sigstore.Tests;
 public sealed class TufClientTests(TestContext test)
 {
     [TestMethod] // test_basic_init_and_refresh, test_metadata_bytes_match
+    [Clause("U.6")]
     public async Task Asks_for_each_role_once_and_keeps_the_bytes_it_got()
     {
         await using TufWorld world = await TufWorld.StartAsync();
@@ -35,6 +37,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.48")]
     [DataRow(TufKeyKind.EcdsaP256)]
     [DataRow(TufKeyKind.Ed25519)]
     [DataRow(TufKeyKind.RsaPss)]
@@ -66,6 +69,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod] // test_custom_fields, test_deprecated_keyid_hash_algorithms
+    [Clause("U.47")]
     public async Task Leaves_alone_what_nobody_knows_and_verifies_it_all_the_same()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -85,6 +89,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod] // test_invalid_sig_in_valid_metadata
+    [Clause("U.39")]
     public async Task Does_not_mind_a_bad_signature_beside_enough_good_ones()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -103,6 +108,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod] // test_timestamp_content_changes
+    [Clause("U.15")]
     public async Task Keeps_its_own_bytes_of_a_version_it_knows()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -160,6 +166,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod] // test_client_downloads_expected_file, test_artifact_cache
+    [Clause("U.51")]
     public async Task Fetches_a_target_once()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -175,6 +182,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.35")]
     [DataRow("other", TufFailure.Content)] // test_repository_substitutes_target_file
     [DataRow("shor", TufFailure.Content)]
     [DataRow("longer", TufFailure.Content)]
@@ -193,7 +201,25 @@ public sealed class TufClientTests(TestContext test)
         Assert.IsFalse(world.Files().Keys.Any(file => file.StartsWith("targets/", StringComparison.Ordinal)));
     }
 
+    [TestMethod]
+    [Clause("U.34")]
+    [DataRow(1)]
+    [DataRow(-1)]
+    public async Task Refuses_a_target_of_another_length_although_its_hash_is_right(int more)
+    {
+        await using TufWorld world = await TufWorld.StartAsync();
+        world.Repository.AddTarget("file", "content"u8.ToArray());
+        world.Repository["targets"]["targets"]!["file"]!["length"] = "content".Length + more;
+        world.Repository.Publish("targets");
+        TufClient client = await world.RefreshAsync();
+
+        TufException no = await Assert.ThrowsExactlyAsync<TufException>(() => client.GetTargetAsync("file", test.CancellationToken));
+
+        Assert.AreEqual((TufFailure.Content, "targets"), (no.Failure, no.Role), no.Message);
+    }
+
     [TestMethod] // test_download_with_hash_algorithms, test_download_with_unknown_hash_algorithm
+    [Clause("U.35")]
     [DataRow("""{"sha256":"@256"}""", true)]
     [DataRow("""{"sha512":"@512"}""", true)]
     [DataRow("""{"sha512":"@512","sha256":"@256","blake2b":"00"}""", true)]
@@ -228,6 +254,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.36")]
     [DataRow("../x")]
     [DataRow("/x")]
     [DataRow("a//b")]
@@ -249,6 +276,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.36")]
     [DataRow("C:x")]
     [DataRow(@"a\..\b")]
     [DataRow("CON")]
@@ -272,6 +300,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.36")]
     public void Gives_different_names_different_files()
     {
         string[] names = ["a/b", "a%2Fb", "CON", "%43ON", "con", ".", "..", "%2E", "dot.", "dot%2E", "a", "A", "aux.x", "%61ux.x"];
@@ -280,6 +309,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod] // test_root_rotation
+    [Clause("U.3", "U.4")]
     [DataRow("1-of-1 key rotation", "1/1:1 2/1:2,1 2/1:2", true)]
     [DataRow("1-of-1 key rotation, unused signatures", "1/1:3,1,4 2/1:3,2,1,4 2/1:3,2,4", true)]
     [DataRow("3-of-5, other combinations each time", "0,1,2,3,4/3:0,2,4 0,1,2,3,4/3:0,4,1 0,1,2,3,4/3:0,1,3 0,1,2,3,4/3:2,1,3", true)]
@@ -329,6 +359,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.6")]
     public async Task Keeps_each_root_before_it_asks_for_the_next()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -348,6 +379,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.9")]
     [DataRow(500)]
     [DataRow(502)]
     [DataRow(429)]
@@ -382,6 +414,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.8")]
     public async Task Goes_through_a_thousand_roots_in_bounded_steps()
     {
         await using TufWorld world = await TufWorld.StartAsync(TufKeyKind.EcdsaP256, 1, 1);
@@ -403,6 +436,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod] // test_new_timestamp_fast_forward_recovery, test_new_snapshot_fast_forward_recovery, test_targets_fast_forward_recovery
+    [Clause("U.11")]
     [DataRow("timestamp")]
     [DataRow("snapshot")]
     [DataRow("targets")]
@@ -426,6 +460,7 @@ public sealed class TufClientTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.11")]
     public async Task Forgets_nothing_where_a_key_is_only_added()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -11,6 +12,7 @@ namespace Keyless.Sigstore.Tests;
 public sealed class TufDelegationTests(TestContext test)
 {
     [TestMethod] // test_graph_traversal: role>below[!terminating][=pattern]
+    [Clause("U.31")]
     [DataRow("one", "targets>A", "A")]
     [DataRow("two beside each other", "targets>A targets>B", "A B")]
     [DataRow("two levels", "targets>A targets>B B>C", "A B C")]
@@ -48,6 +50,7 @@ public sealed class TufDelegationTests(TestContext test)
     }
 
     [TestMethod] // test_targetfile_search
+    [Clause("U.31")]
     [DataRow("targetfile", "targetfile content", "")]
     [DataRow("README.md", "by A", "A")]
     [DataRow("releases/x/x_v1", "by C", "B C")]
@@ -130,6 +133,7 @@ public sealed class TufDelegationTests(TestContext test)
     }
 
     [TestMethod] // test_unusual_role_name
+    [Clause("U.36")]
     [DataRow("?")]
     [DataRow("#")]
     [DataRow("/delegatedrole")]
@@ -157,6 +161,7 @@ public sealed class TufDelegationTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.55")]
     [DataRow("timestamp")]
     [DataRow("root")]
     [DataRow("Snapshot")]
@@ -175,6 +180,7 @@ public sealed class TufDelegationTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.40", "U.41", "U.55")]
     [DataRow("both", "path_hash_prefixes", "[\"00\"]")]
     [DataRow("neither", "paths", "null")]
     [DataRow("no list", "paths", "\"*\"")]
@@ -194,6 +200,7 @@ public sealed class TufDelegationTests(TestContext test)
     }
 
     [TestMethod] // test_delegation_not_in_snapshot
+    [Clause("U.32")]
     public async Task Refuses_a_role_that_the_snapshot_does_not_list()
     {
         await using TufWorld world = await TufWorld.StartAsync();
@@ -209,6 +216,7 @@ public sealed class TufDelegationTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.33")]
     [DataRow("unsigned", TufFailure.NotSigned)]
     [DataRow("expired", TufFailure.Expired)]
     [DataRow("version", TufFailure.Version)]
@@ -233,6 +241,7 @@ public sealed class TufDelegationTests(TestContext test)
     }
 
     [TestMethod] // test_cached_role_is_verified_against_current_delegator
+    [Clause("U.33")]
     public async Task Verifies_a_kept_role_with_the_keys_of_whoever_delegates_to_it_now()
     {
         await using TufWorld world = await TufWorld.StartAsync();
@@ -258,6 +267,7 @@ public sealed class TufDelegationTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.31")]
     [DataRow("a chain")]
     [DataRow("a fan")]
     public async Task Looks_into_no_more_roles_than_the_bound(string shape)

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using Keyless.Testing;
 using Microsoft.AspNetCore.Http;
 
 namespace Keyless.Sigstore.Tests;
@@ -31,6 +32,7 @@ public sealed class TufTransportTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.7", "U.12", "U.19", "U.26", "U.50")]
     [DataRow("2.root.json", "root", Limits.TufRootBytes)]
     [DataRow("timestamp.json", "timestamp", Limits.TufTimestampBytes)]
     [DataRow("3.snapshot.json", "snapshot", Limits.TufSnapshotBytes)]
@@ -40,26 +42,24 @@ public sealed class TufTransportTests(TestContext test)
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
         world.Repository.Publish("targets");
-        long sent = 0;
         world.Answer(file, async context =>
         {
             var chunk = new byte[4096];
             while (!context.RequestAborted.IsCancellationRequested)
             {
                 await context.Response.Body.WriteAsync(chunk, context.RequestAborted);
-                Interlocked.Add(ref sent, chunk.Length);
             }
         });
 
         TufException no = await world.RefusalAsync();
 
         Assert.AreEqual((TufFailure.Content, role), (no.Failure, no.Role), no.Message);
+        // The answer ends only because it is no longer read.
         Assert.Contains($"more than {bound} bytes", no.Message);
-        // What the sockets hold comes on top.
-        Assert.IsLessThan(bound + 16 * 1024 * 1024, Interlocked.Read(ref sent));
     }
 
     [TestMethod]
+    [Clause("U.19")]
     public async Task Reads_no_more_than_is_listed()
     {
         await using TufWorld world = await TufWorld.StartKnownAsync();
@@ -75,6 +75,7 @@ public sealed class TufTransportTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.50")]
     [DataRow("nothing at all")]
     [DataRow("one byte a moment")]
     [Timeout(60_000, CooperativeCancellation = true)]
@@ -103,6 +104,7 @@ public sealed class TufTransportTests(TestContext test)
     }
 
     [TestMethod]
+    [Clause("U.49")]
     [DataRow(301)]
     [DataRow(302)]
     [DataRow(307)]

@@ -12,7 +12,9 @@ namespace Keyless.Sigstore;
 /// </summary>
 internal sealed class LoggedEntry
 {
-    private LoggedEntry(long index, SignatureScheme? scheme, string check) => (Index, Scheme, Check) = (index, scheme, check);
+    private LoggedEntry(TransparencyLog log, long index, SignatureScheme? scheme, string check) => (Log, Index, Scheme, Check) = (log, index, scheme, check);
+
+    public TransparencyLog Log { get; }
 
     /// <summary>The entry's index as it is proven: across all shards where the log promised that, else within the tree.</summary>
     public long Index { get; }
@@ -66,7 +68,7 @@ internal sealed class LoggedEntry
             scheme = LogBody.RequireSame(entry, content, signed, signer);
             // Rekor v1 signs the index across its shards in the promise alone; without one only the index in the tree is proven.
             long index = isRekor2 || entry.SignedEntryTimestamp is not null ? entry.LogIndex : proof.LogIndex;
-            return new LoggedEntry(index, scheme, string.Create(
+            return new LoggedEntry(log, index, scheme, string.Create(
                 CultureInfo.InvariantCulture,
                 $"The signature is included in the transparency log {Shown.Of(log.BaseUrl)} (Rekor v{(isRekor2 ? 2 : 1)}) at index {index}: inclusion proof to a checkpoint the log signed"));
         }
@@ -78,7 +80,7 @@ internal sealed class LoggedEntry
         }
 
         scheme = LogBody.RequireSame(entry, content, signed, signer);
-        return new LoggedEntry(entry.LogIndex, scheme, string.Create(
+        return new LoggedEntry(log, entry.LogIndex, scheme, string.Create(
             CultureInfo.InvariantCulture,
             $"The transparency log {Shown.Of(log.BaseUrl)} (Rekor v1) promised to include the signature at index {entry.LogIndex}: signed entry timestamp (SET)"));
     }

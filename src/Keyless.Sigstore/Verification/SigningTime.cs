@@ -25,6 +25,11 @@ internal sealed class SigningTime
 
     public IEnumerable<string> Checks => Times.Select(time => time.Check);
 
+    /// <summary>How many different authorities stamped the signature: one that is listed under two addresses, or two under one, are one.</summary>
+    public int Authorities => Times.Select(time => time.Authority).OfType<CertificateAuthority>()
+        .Select(authority => (authority.Uri, Key: Convert.ToHexString(authority.Keys[0].Spki)))
+        .DistinctBy(authority => authority.Key).DistinctBy(authority => authority.Uri.Length > 0 ? authority.Uri : authority.Key).Count();
+
     /// <summary>Whether the entry's log signed a promise to include it (SET).</summary>
     public bool IsPromised(LogEntry entry) => Times.Any(time => ReferenceEquals(time.Promised, entry));
 
@@ -130,7 +135,8 @@ internal sealed class SigningTime
         VerificationException.Reading("time.certificate", () => RequireAuthority(leaf, authority, token.GenTime));
         return new ProvenTime(
             token.GenTime,
-            $"The signature existed at {Shown.Of(token.GenTime)}: RFC 3161 timestamp of {Shown.Of(authority.Uri)}");
+            $"The signature existed at {Shown.Of(token.GenTime)}: RFC 3161 timestamp of {Shown.Of(authority.Uri)}",
+            Authority: authority);
     }
 
     // RFC 3161 §2.3: the certificate is for time stamping and nothing else, and says so critically. The chain is looked at as of
@@ -231,4 +237,5 @@ internal sealed class SigningTime
 /// <summary>A moment with somebody's signature under it.</summary>
 /// <param name="Check">What was proven, in a sentence for the user.</param>
 /// <param name="Promised">The log entry that the moment is of, whose inclusion the log then promised; null for a timestamp.</param>
-internal sealed record ProvenTime(DateTimeOffset Moment, string Check, LogEntry? Promised = null);
+/// <param name="Authority">Whose timestamp it is; null for a log's promise.</param>
+internal sealed record ProvenTime(DateTimeOffset Moment, string Check, LogEntry? Promised = null, CertificateAuthority? Authority = null);

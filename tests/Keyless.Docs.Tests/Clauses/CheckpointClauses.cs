@@ -5,7 +5,7 @@ internal static class CheckpointClauses
     public static Section Section => new("M", "Checkpoints and Merkle proofs",
         "A log commits to its tree with a signed note, and the proof leads from the entry to the root in that note.",
     [
-        new("M.1", "A note has at most 64 KiB", "tlog.checkpoint", "`Limits`"),
+        new("M.1", "A note has at most 64 KiB", "bundle.limit", "`Limits`"),
         new("M.2", "It has no control characters but line feeds", "tlog.checkpoint", "C2SP signed-note"),
         new("M.3", "The last blank line divides text and signatures", "tlog.checkpoint", "C2SP signed-note"),
         new("M.4", "It has at least one signature line, ends in a line feed, and has no empty line besides that one", "tlog.checkpoint", "C2SP signed-note"),
@@ -13,7 +13,7 @@ internal static class CheckpointClauses
         new("M.6", "The size is a plain decimal number up to 2^63-1", "tlog.checkpoint", "C2SP tlog-checkpoint"),
         new("M.7", "The root hash is 32 bytes in standard base64", "tlog.checkpoint", "C2SP tlog-checkpoint"),
         new("M.8", "Each signature line is an em dash, a name without spaces and plus signs, and base64 of at least five bytes; one bad line spoils the note", "tlog.checkpoint", "C2SP signed-note"),
-        new("M.9", "It has at most 64 signature lines", "tlog.checkpoint", "`Limits`"),
+        new("M.9", "It has at most 64 signature lines", "bundle.limit", "`Limits`"),
         new("M.10", "At least one line is by the log: by its name and its key id", "tlog.checkpoint", "C2SP signed-note"),
         new("M.11", "Every line by the log verifies over the text", "tlog.checkpoint", "C2SP signed-note"),
         new("M.12", "Lines of others, witnesses included, prove nothing and do no harm", "ignored", "C2SP signed-note, tlog-cosignature"),

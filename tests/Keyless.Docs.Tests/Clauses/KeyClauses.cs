@@ -7,11 +7,11 @@ internal static class KeyClauses
     [
         new("K.1", "The policy's file is one PEM public key of a kind that this client takes", "configuration error", "RFC 7468 §13"),
         new("K.2", "A policy does not name both a key and an identity", "configuration error", "README"),
-        new("K.3", "A policy with a key does not accept a certificate", "policy.key-with-certificate", "client spec §4.3"),
+        new("K.3", "A policy with a key does not accept a certificate", "policy.certificate-without-identity", "client spec §4.3"),
         new("K.4", "A policy with an identity does not accept a bare key", "policy.key-without-key", "client spec §4.3"),
-        new("K.5", "The signature verifies with the policy's key", "sig.invalid", "client spec §4.5"),
+        new("K.5", "The policy's key made the signature", "sig.key", "client spec §4.5"),
         new("K.6", "The hint in the bundle decides nothing", "ignored", "sigstore_bundle.proto"),
-        new("K.7", "The log entry is about this key: as PEM, or as it stands in `publicKey`", "tlog.binding", "rekor, pkg/types; rekor-tiles"),
-        new("K.8", "A key that signs messages themselves (Ed25519) cannot be verified from a digest alone", "sig.digest-unsupported", "RFC 8032 §5.1"),
+        new("K.7", "The log entry is about this key: as PEM in Rekor v1, as DER in Rekor v2", "tlog.binding", "rekor, pkg/types; rekor-tiles"),
+        new("K.9", "A key does not expire, so no moment has to be proven; where none is, the log's key is still in use", "tlog.window", "sigstore_trustroot.proto"),
     ]);
 }

@@ -3,7 +3,7 @@ namespace Keyless.Docs.Tests.Clauses;
 internal static class RootClauses
 {
     public static Section Section => new("R", "Reading the trusted root",
-        "The document is signed (TUF) or chosen by the user, so it may say more than this client knows. An instance that cannot be used is left out, with a warning that names it: that narrows what is accepted. Only a document that cannot be read is refused.",
+        "The document is signed (TUF) or chosen by the user, so it may say more than this client knows. An instance that cannot be used is left out, with a warning that names it: that narrows what is accepted. Only a document that cannot be read is refused: a build stops there with [KEYLESS2102](errors.md#keyless2102), before anything is verified.",
     [
         new("R.1", "A trusted root has at most 1 MiB", "root.too-large", "`Limits`"),
         new("R.2", "It is strict JSON, as a bundle is", "root.json", "RFC 8259"),
@@ -23,6 +23,10 @@ internal static class RootClauses
         new("R.16", "A key of a kind that this client does not know makes one instance unusable and not the document", "not used", "sigstore_common.proto"),
         new("R.17", "A log's key is of the kind that the document says", "not used", "sigstore_common.proto"),
         new("R.18", "One key may be listed with several windows; each of them is tried", "tlog.window", "sigstore_trustroot.proto"),
-        new("R.19", "A root of several lines is several roots: each is tried alone, and what only their union would accept is refused", "cert.issuer", "JSON Lines"),
+        new("R.19", "A root of several lines is several roots: each is tried alone, and what only their union would accept is refused, with the reason of the one that came furthest", "tlog.unknown-log", "JSON Lines"),
+        new("R.20", "There is a trusted root", "root.none", "client spec §4.1"),
+        new("R.21", "A root of several lines has at most 64 of them", "root.limit", "`Limits`"),
+        new("R.22", "Of several lines each one is a trusted root", "root.schema", "JSON Lines"),
+        new("R.23", "A defect of an authority's certificates refuses what needs that authority, and nothing else", "cert.*", "client spec §4.3"),
     ]);
 }

@@ -19,7 +19,7 @@ internal static class TimeClauses
         new("T.12", "Message digest and signing certificate are among the signed attributes", "time.token", "RFC 5652 §11.2, RFC 3161 §2.4.2"),
         new("T.13", "No signed attribute occurs twice or has several values", "time.token", "RFC 5652 §11"),
         new("T.14", "Hashes are SHA-256, SHA-384 or SHA-512", "time.token", "NIST SP 800-131A"),
-        new("T.15", "The TSTInfo is of version 1 and has no extensions", "time.token", "RFC 3161 §2.4.2"),
+        new("T.15", "The TSTInfo is of version 1, has no critical extension, and ends there", "time.token", "RFC 3161 §2.4.2"),
         new("T.16", "The time is a GeneralizedTime in UTC", "time.token", "RFC 3161 §2.4.2"),
         new("T.17", "A token that does not parse refuses the bundle, also beside good ones", "time.token", "client spec §4.2"),
         new("T.18", "A token counts where its signer id or its signed certificate id names a leaf of the trusted root; another one proves nothing", "time.missing", "client spec §4.2"),
@@ -48,6 +48,8 @@ internal static class TimeClauses
         new("T.41", "An integration time that no promise covers is no time", "time.missing", "client spec §4.2"),
         new("T.42", "No time is taken from an entry of Rekor v2", "time.missing", "client spec §4.2"),
         new("T.43", "At least one moment is proven; with no authority in the trusted root none is", "time.missing", "client spec §4.2"),
-        new("T.44", "Where several authorities are asked for, each counts once, however often it is listed or has stamped", "time.threshold", "client spec §4.2"),
+        new("T.44", "Signing: as many authorities as the signing config asks for have stamped the signature; each counts once, however often it is listed or has stamped", "time.threshold", "sigstore_trustroot.proto, ServiceSelector"),
+        new("T.45", "What else is in a token of an unknown authority is not read", "ignored", "client spec §4.2"),
+        new("T.46", "The signature's algorithm is of the kind of the leaf's key, over no weaker hash than SHA-256", "time.signature", "NIST SP 800-131A"),
     ]);
 }

@@ -19,6 +19,8 @@ internal static class TransparencyClauses
         new("S.12", "It covers time and extensions as they are given", "sct.signature", "RFC 6962 §3.2"),
         new("S.13", "It is of the kind of the log's key", "sct.signature", "RFC 6962 §2.1.4"),
         new("S.14", "Its time, in milliseconds, is within the log's window, which is closed at both ends", "sct.window", "sigstore_trustroot.proto"),
-        new("S.15", "The issuer is not a certificate for signing precertificates: whose key was signed over would be a guess", "sct.issuer", "RFC 6962 §3.1"),
+        new("S.15", "The issuer is not a certificate for signing precertificates: whose key was signed over would be a guess", "sct.precertificate-issuer", "RFC 6962 §3.1"),
+        new("S.16", "The certificate carries one such list; with two, each reader could look at another", "sct.malformed", "RFC 6962 §3.3, RFC 5280 §4.2"),
+        new("S.17", "One timestamp that does not parse spoils the list, also beside good ones", "sct.malformed", "RFC 6962 §3.3"),
     ]);
 }

@@ -12,7 +12,7 @@ internal static class TufClauses
         new("U.5", "A new root's version is the next one", "TufException", "TUF 1.0.34 §5.3.5"),
         new("U.6", "A new root is kept before the next one is asked for, in the bytes that came", "TufException", "TUF 1.0.34 §5.3.8"),
         new("U.7", "A root has at most 512,000 bytes", "TufException", "TUF 1.0.34 §5.3.3"),
-        new("U.8", "At most 256 new roots are followed", "TufException", "TUF 1.0.34 §5.3.3"),
+        new("U.8", "At most 256 new roots are followed at once; the rest are for the next time", "ignored", "TUF 1.0.34 §5.3.3"),
         new("U.9", "Only an answer that the root is not there ends the chain; a failing server is not taken for one", "TufException", "TUF 1.0.34 §5.3.3"),
         new("U.10", "The last root has not expired; it is kept all the same", "TufException", "TUF 1.0.34 §5.3.10"),
         new("U.11", "When the keys of timestamp or snapshot change, both are forgotten", "TufException", "TUF 1.0.34 §5.3.11"),
@@ -59,5 +59,9 @@ internal static class TufClauses
         new("U.52", "Several processes at once do not spoil what is kept", "not used", "README"),
         new("U.53", "Offline, kept or embedded metadata is verified in full; that it has expired is said", "warning", "README"),
         new("U.54", "Online, without the repository, kept metadata counts only while its timestamp has not expired", "TufException", "TUF 1.0.34 §5.4.4"),
+        new("U.55", "A delegation says what it covers in one of two ways, and names a role of its own", "TufException", "TUF 1.0.34 §4.5"),
+        new("U.56", "Metadata nests at most 32 levels", "TufException", "`Limits`"),
+        new("U.57", "Where the repository answers with what cannot be trusted, kept metadata does not make good for it", "TufException", "README"),
+        new("U.58", "Trusted root and signing config are of one version of targets, whatever is published in between", "ignored", "README"),
     ]);
 }
