@@ -220,7 +220,7 @@ internal sealed class Campaign : IDisposable
 
         try
         {
-            (object? _, Exception? refusal) = watch.Run(name, input.Length, () => parse(input), e => e is FormatException or VerificationException, value => value.ToString() ?? "");
+            (object? _, Exception? refusal) = watch.Run(name, input.Length, () => parse(input), e => e is FormatException or VerificationException, Show);
             if (refusal is null)
             {
                 CountAccepted($"read: {name}", true);
@@ -235,6 +235,16 @@ internal sealed class Campaign : IDisposable
             throw new FindingException(new JsonObject { ["reader"] = name, ["input"] = Convert.ToBase64String(input) }, e);
         }
     }
+
+    // What a record prints of itself goes by the culture, and would be ours and not the reader's doing.
+    private static string Show(object read) => read switch
+    {
+        string text => text,
+        DateTimeOffset moment => moment.ToString("O", CultureInfo.InvariantCulture),
+        Sigstore.Formats.TimestampToken token => token.GenTime.ToString("O", CultureInfo.InvariantCulture),
+        Sigstore.Formats.Checkpoint checkpoint => $"{checkpoint.Origin} {checkpoint.Size.ToString(CultureInfo.InvariantCulture)}",
+        _ => read.GetType().Name,
+    };
 
     private void CountAccepted(string reason, bool isAccepted)
     {

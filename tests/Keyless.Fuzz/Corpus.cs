@@ -74,16 +74,17 @@ internal sealed class Corpus
 
     private static IEnumerable<(string Name, Forge Forge)> Recipes()
     {
-        var keys = new Dictionary<string, ForgedKey?>
+        // A key for each: RSA and Ed25519 sign the same thing twice alike, and then one specimen's timestamp would be another's by right.
+        var keys = new Dictionary<string, Func<ForgedKey?>>
         {
-            ["p256"] = null,
-            ["p384"] = ForgedKey.Of(ECDsa.Create(ECCurve.NamedCurves.nistP384), null),
-            ["p521"] = ForgedKey.Of(ECDsa.Create(ECCurve.NamedCurves.nistP521), null),
-            ["rsa"] = ForgedKey.Of(RSA.Create(2048), null),
-            ["ed25519"] = ForgedKey.Ed25519(prehash: false),
-            ["ed25519ph"] = ForgedKey.Ed25519(prehash: true),
+            ["p256"] = () => null,
+            ["p384"] = () => ForgedKey.Of(ECDsa.Create(ECCurve.NamedCurves.nistP384), null),
+            ["p521"] = () => ForgedKey.Of(ECDsa.Create(ECCurve.NamedCurves.nistP521), null),
+            ["rsa"] = () => ForgedKey.Of(RSA.Create(2048), null),
+            ["ed25519"] = () => ForgedKey.Ed25519(prehash: false),
+            ["ed25519ph"] = () => ForgedKey.Ed25519(prehash: true),
         };
-        foreach ((string key, ForgedKey? signer) in keys)
+        foreach ((string key, Func<ForgedKey?> signer) in keys)
         {
             foreach (LogKind log in Enum.GetValues<LogKind>())
             {
@@ -92,11 +93,11 @@ internal sealed class Corpus
                     bool goes = key switch { "ed25519" => log == LogKind.V1, "ed25519ph" => log != LogKind.V1 || message, _ => true };
                     if (goes)
                     {
-                        Forge forge = Forge.LoggedBy(log) with { Signer = signer, Content = message ? File : null };
+                        Forge forge = Forge.LoggedBy(log) with { Signer = signer(), Content = message ? File : null };
                         yield return ($"{key}-{log}-{(message ? "message" : "statement")}", forge);
                         if (key is "p256" or "ed25519")
                         {
-                            yield return ($"{key}-{log}-{(message ? "message" : "statement")}-managed", forge with { Managed = true });
+                            yield return ($"{key}-{log}-{(message ? "message" : "statement")}-managed", forge with { Signer = signer(), Managed = true });
                         }
                     }
                 }
@@ -144,13 +145,14 @@ internal sealed class Corpus
 
     private void AddSimple(string name, Stamped? stamped, Forge forge)
     {
-        byte[] payload = Payload(Forge.Image);
+        // Of another reference each: with all annotations exchanged, one would be another, good signature.
+        byte[] payload = Payload(Forge.Image, $"registry.example/{name}");
         forge = forge with { Content = payload, Timestamps = stamped is null ? [] : [stamped] };
         Specimens.Add(Of(name, forge, Form.Simple) with { Document = Layer(forge, payload), Digest = Forge.Image.Hex, Content = null, PredicateType = Forge.PredicateType });
     }
 
-    public static byte[] Payload(ArtifactDigest image) => Encoding.UTF8.GetBytes(
-        $$$"""{"critical":{"identity":{"docker-reference":"registry.example/app"},"image":{"docker-manifest-digest":"{{{image}}}"},"type":"cosign container image signature"},"optional":{"env":"prod"}}""");
+    public static byte[] Payload(ArtifactDigest image, string reference = "registry.example/app") => Encoding.UTF8.GetBytes(
+        $$$"""{"critical":{"identity":{"docker-reference":"{{{reference}}}"},"image":{"docker-manifest-digest":"{{{image}}}"},"type":"cosign container image signature"},"optional":{"env":"prod"}}""");
 
     /// <summary>The same signature in annotations.</summary>
     public static byte[] Layer(Forge forge, byte[] payload)
