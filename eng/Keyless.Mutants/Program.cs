@@ -106,7 +106,7 @@ internal sealed class Run(Options options)
 
         var queue = new ConcurrentQueue<Mutant>(mutants);
         int done = 0;
-        var tree = new Tree(root);
+        var tree = new Tree(root, Product);
         tree.Write(schemata.Files);
         await tree.BuildAsync(CancellationToken.None);
         Say("built");
