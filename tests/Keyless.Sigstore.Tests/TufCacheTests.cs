@@ -187,6 +187,8 @@ public sealed class TufCacheTests(TestContext test)
     public async Task Many_processes_share_one_cache_and_no_version_ever_goes_down()
     {
         int processes = Setting("KEYLESS_TUF_PROCESSES", 8), rounds = Setting("KEYLESS_TUF_ROUNDS", 3);
+        // Reading what a child prints holds a thread of the pool for each of its pipes, and the pool grows by one a second: without this the server gets none.
+        ThreadPool.SetMinThreads(2 * processes + 16, 2 * processes + 16);
         var repository = new TufRepository(TimeProvider.System, TufKeyKind.EcdsaP256, 1, 1);
         await using LoopbackServer server = await LoopbackServer.StartAsync("tuf", 0, new Traffic(), TimeProvider.System, repository.Map, cancel: test.CancellationToken);
         using var folder = new TemporaryFolder();
