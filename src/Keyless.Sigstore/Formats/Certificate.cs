@@ -80,8 +80,9 @@ internal sealed class Certificate
 
         version.ThrowIfNotEmpty();
         byte[] serial = fields.ReadIntegerBytes().ToArray();
-        // RFC 5280 §4.1.2.2: positive, at most 20 octets.
-        if (serial.Length > 21 || new BigInteger(serial, isBigEndian: true).Sign <= 0)
+        // RFC 5280 §4.1.2.2: positive, at most 20 octets; a zero that keeps the first of them positive is none of them.
+        var value = new BigInteger(serial, isBigEndian: true);
+        if (value.Sign <= 0 || value.GetByteCount(isUnsigned: true) > 20)
         {
             throw Malformed("the serial number is not a positive number of at most 20 bytes");
         }
@@ -128,7 +129,7 @@ internal sealed class Certificate
     public (bool IsAuthority, int? PathLength) BasicConstraints() => Read("2.5.29.19", (false, null), static value =>
     {
         AsnReader constraints = value.ReadSequence();
-        bool authority = constraints.HasData && constraints.PeekTag().HasSameClassAndValue(Asn1Tag.Boolean) && constraints.ReadBoolean();
+        bool authority = constraints.HasData && constraints.PeekTag().HasSameClassAndValue(Asn1Tag.Boolean) && ReadTrue(constraints);
         int? pathLength = null;
         if (constraints.HasData)
         {
@@ -140,14 +141,7 @@ internal sealed class Certificate
     });
 
     /// <summary>RFC 5280 §4.2.1.3; null where the extension is absent.</summary>
-    public X509KeyUsageFlags? KeyUsage() => Read("2.5.29.15", (X509KeyUsageFlags?)null, static value =>
-    {
-        var flags = X509KeyUsageFlags.None;
-        byte[] bits = value.ReadBitString(out _);
-        flags |= bits.Length > 0 && (bits[0] & 0x80) != 0 ? X509KeyUsageFlags.DigitalSignature : X509KeyUsageFlags.None;
-        flags |= bits.Length > 0 && (bits[0] & 0x04) != 0 ? X509KeyUsageFlags.KeyCertSign : X509KeyUsageFlags.None;
-        return flags;
-    });
+    public KeyUsages? KeyUsage() => Read("2.5.29.15", (KeyUsages?)null, static value => value.ReadNamedBitListValue<KeyUsages>());
 
     /// <summary>RFC 5280 §4.2.1.12, OIDs; empty where the extension is absent.</summary>
     public IReadOnlyList<string> ExtendedKeyUsages() => Read<IReadOnlyList<string>>("2.5.29.37", [], static value =>
@@ -226,7 +220,18 @@ internal sealed class Certificate
         return time.Ticks % TimeSpan.TicksPerSecond == 0 ? time : throw Malformed("a time with a fraction of a second");
     }
 
+    // X.690 §11.5: DER leaves out what is the default, and for these fields that is false.
+    internal static bool ReadTrue(AsnReader fields) => fields.ReadBoolean() ? true : throw Malformed("a default value that is spelled out");
+
     internal static FormatException Malformed(string what) => new($"malformed certificate: {what}");
+}
+
+/// <summary>What a key may do (RFC 5280 §4.2.1.3), by the bits' numbers.</summary>
+[Flags]
+internal enum KeyUsages
+{
+    DigitalSignature = 1 << 0,
+    KeyCertSign = 1 << 5,
 }
 
 /// <summary>One certificate extension; the value is the content of its OCTET STRING.</summary>
@@ -240,16 +245,7 @@ internal sealed record CertificateExtension(string Oid, bool Critical, byte[] Va
             ReadOnlyMemory<byte> encoded = list.PeekEncodedValue();
             AsnReader fields = list.ReadSequence();
             string oid = fields.ReadObjectIdentifier();
-            bool critical = false;
-            if (fields.PeekTag().HasSameClassAndValue(Asn1Tag.Boolean))
-            {
-                critical = fields.ReadBoolean();
-                if (!critical)
-                {
-                    throw Certificate.Malformed("a default value that is spelled out");
-                }
-            }
-
+            bool critical = fields.PeekTag().HasSameClassAndValue(Asn1Tag.Boolean) && Certificate.ReadTrue(fields);
             byte[] value = fields.ReadOctetString();
             fields.ThrowIfNotEmpty();
             // Two lists of SCTs are a matter between issuer and log, and refused where those are judged (RFC 6962 §3.3).

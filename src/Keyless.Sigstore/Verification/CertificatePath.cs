@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography.X509Certificates;
 using Keyless.Sigstore.Formats;
 
 namespace Keyless.Sigstore;
@@ -34,7 +33,7 @@ internal static class CertificatePath
             IReadOnlyList<string> usages = authority.ExtendedKeyUsages();
             RequireUnderstood(authority);
             Require(isAuthority, $"{name} is not a certificate authority");
-            Require(authority.KeyUsage() is { } keyUsage && keyUsage.HasFlag(X509KeyUsageFlags.KeyCertSign), $"{name} may not sign certificates");
+            Require(authority.KeyUsage() is { } keyUsage && keyUsage.HasFlag(KeyUsages.KeyCertSign), $"{name} may not sign certificates");
             Require(pathLength is null || pathLength >= below, $"{name} may not have {below} authorities below it");
             Require(usages.Count == 0 || usages.Contains(usage) || usages.Contains(AnyUsage), $"{name} is not for this use");
             Require(IsValidAt(authority, moment), $"{name} was not valid at {Shown.Of(moment)}");

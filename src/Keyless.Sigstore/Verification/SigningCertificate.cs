@@ -1,4 +1,3 @@
-using System.Security.Cryptography.X509Certificates;
 using Keyless.Sigstore.Formats;
 
 namespace Keyless.Sigstore;
@@ -58,7 +57,7 @@ internal sealed class SigningCertificate : ProvenSigner
     {
         CertificatePath.RequireUnderstood(leaf);
         return !leaf.BasicConstraints().IsAuthority
-            && leaf.KeyUsage() is { } usage && usage.HasFlag(X509KeyUsageFlags.DigitalSignature)
+            && leaf.KeyUsage() is { } usage && usage.HasFlag(KeyUsages.DigitalSignature)
             && leaf.ExtendedKeyUsages() is { } usages && usages.Contains(CertificatePath.CodeSigning) && !usages.Contains(CertificatePath.AnyUsage)
                 ? true
                 : throw new FormatException("the certificate is not for signing code");

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Keyless.Sigstore.Formats;
 
@@ -146,7 +145,7 @@ internal sealed class SigningTime
         CertificatePath.RequireUnderstood(leaf);
         bool fits = leaf.Extension("2.5.29.37") is { Critical: true }
             && leaf.ExtendedKeyUsages() is [CertificatePath.TimeStamping]
-            && leaf.KeyUsage() is { } usage && usage.HasFlag(X509KeyUsageFlags.DigitalSignature)
+            && leaf.KeyUsage() is { } usage && usage.HasFlag(KeyUsages.DigitalSignature)
             && !leaf.BasicConstraints().IsAuthority;
         if (!fits)
         {
