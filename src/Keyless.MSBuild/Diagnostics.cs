@@ -59,7 +59,7 @@ internal static class Diagnostics
     public static readonly DiagnosticKind UnknownPolicy = new(5010, "A policy is named that does not exist.");
     public static readonly DiagnosticKind NothingToVerify = new(5011, "There is nothing to verify.");
     public static readonly DiagnosticKind FileFailed = new(5012, "A file cannot be read or written.");
-    public static readonly DiagnosticKind AdmitsEverything = new(5013, "A pattern admits everything.", "say what the value begins and ends with");
+    public static readonly DiagnosticKind AdmitsTooMuch = new(5013, "A pattern admits more than its author may have meant.");
     public static readonly DiagnosticKind Odd = new(5014, "A policy let something pass that its author may not have meant.");
 
     public static IReadOnlyList<DiagnosticKind> All { get; } =
@@ -69,7 +69,7 @@ internal static class Diagnostics
         RegistryUnreachable, RegistryDenied, ImageNotFound, RegistryRefused, RegistryNonsense,
         Unsigned, Refused, OwnSignatureRefused, UnusedTrust, TooMuch,
         UnknownValue, UnknownMetadata, NotYet, OldMSBuild, NothingToSign, MalformedReference, NoRegistry, NoIdentityInPolicy,
-        Contradiction, UnknownPolicy, NothingToVerify, FileFailed, AdmitsEverything, Odd,
+        Contradiction, UnknownPolicy, NothingToVerify, FileFailed, AdmitsTooMuch, Odd,
     ];
 }
 

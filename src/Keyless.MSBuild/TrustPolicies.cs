@@ -208,7 +208,11 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
         }
         if (match.AdmitsEverything)
         {
-            warn(new Diagnostic(Diagnostics.AdmitsEverything, $"{owner} has {name}Regexp '{pattern}', which admits everything"));
+            warn(new Diagnostic(Diagnostics.AdmitsTooMuch, $"{owner} has {name}Regexp '{pattern}', which admits everything; say what the value begins and ends with"));
+        }
+        else if (match.LooseHost is { } host)
+        {
+            warn(new Diagnostic(Diagnostics.AdmitsTooMuch, $"{owner} has {name}Regexp '{pattern}', where any character may stand for a dot of '{host}', so that other hosts match as well; write \\. for a dot"));
         }
 
         return match;

@@ -402,17 +402,20 @@ public sealed class VerifyingTaskTests
     }
 
     [TestMethod]
-    [Clause("I.7")]
-    public async Task Warns_of_a_pattern_that_admits_everybody()
+    [Clause("I.7", "I.31")]
+    [DataRow(".*", "which admits everything")]
+    [DataRow("https://github.com/.*", "where any character may stand for a dot of 'github.com'")]
+    public async Task Warns_of_a_pattern_that_admits_others(string pattern, string what)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
-        ITaskItem image = world.Image(world.PushSigned(), ("CertificateIdentityRegexp", ".*"));
+        ITaskItem image = world.Image(world.PushSigned(), ("CertificateIdentityRegexp", pattern));
         image.RemoveMetadata("CertificateIdentity");
         KeylessVerifyContainer task = world.Verify(image);
 
         Assert.IsTrue(task.Execute(), World.Log(task));
 
         Assert.Contains("warning KEYLESS5013: ", World.Log(task));
+        Assert.Contains(what, World.Log(task));
     }
 
     [TestMethod]

@@ -398,6 +398,27 @@ public sealed class TextMatchTests
         Assert.AreEqual(everything, (pattern.Length > 0 ? TextMatch.Pattern(pattern) : TextMatch.Exactly(".*")).AdmitsEverything);
 
     [TestMethod]
+    [Clause("I.31")]
+    [DataRow(@"https://github.com/team/.*", "github.com")]
+    [DataRow(@"https://github\.com/team/.*|https://gitlab.com/team/.*", "gitlab.com")]
+    [DataRow(@"https:\/\/github.com\/team\/.*", "github.com")]
+    [DataRow(@"https?://ci.example\.com", @"ci.example\.com")]
+    [DataRow(@".*@example.com", "example.com")]
+    [DataRow(@"https://[^/.]+.example\.com/.*", @"[^/.]+.example\.com")]
+    [DataRow(@"https://github\.com/a.b/.*", null)]
+    [DataRow(@"https://github\.com/team/.*@refs/tags/v1.2", null)]
+    [DataRow(@"https://.*\.example\.com/.*", null)]
+    [DataRow(@"https://.+/team/.{3}", null)]
+    [DataRow(@"https://[a-z.]+\.example\.com/x.y", null)]
+    [DataRow(@"first.last@example\.com", null)]
+    [DataRow(@"github.com", null)]
+    public void Finds_a_host_whose_dots_stand_for_any_character(string pattern, string? host)
+    {
+        Assert.AreEqual(host, TextMatch.Pattern(pattern).LooseHost);
+        Assert.IsNull(TextMatch.Exactly(pattern).LooseHost);
+    }
+
+    [TestMethod]
     [Clause("I.3")]
     public void Exact_is_ordinal()
     {

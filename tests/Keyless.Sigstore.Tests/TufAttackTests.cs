@@ -187,6 +187,44 @@ public sealed class TufAttackTests(TestContext test)
         Assert.IsEmpty(world.Files());
     }
 
+    [TestMethod]
+    [Clause("U.59")]
+    [DataRow("signatures")]
+    [DataRow("keys")]
+    [DataRow("keyids")]
+    public void Reads_1024_keys_and_signatures_and_no_more(string what)
+    {
+        RootMetadata.Parse(Root(1024));
+        var no = Assert.Throws<FormatException>(() => RootMetadata.Parse(Root(1025)));
+        Assert.Contains("1024", no.Message);
+        Assert.Contains(what, no.Message);
+
+        byte[] Root(int count)
+        {
+            JsonNode root = JsonNode.Parse(new TufRepository(new SettableClock(Tokens.Now)).FirstRoot)!;
+            JsonArray signatures = root["signatures"]!.AsArray(), ids = root["signed"]!["roles"]!["timestamp"]!["keyids"]!.AsArray();
+            JsonObject keys = root["signed"]!["keys"]!.AsObject();
+            JsonNode key = keys.First().Value!;
+            for (int i = what switch { "signatures" => signatures.Count, "keys" => keys.Count, _ => ids.Count }; i < count; i++)
+            {
+                switch (what)
+                {
+                    case "signatures":
+                        signatures.Add(new JsonObject { ["keyid"] = $"{i}", ["sig"] = "00" });
+                        break;
+                    case "keys":
+                        keys[$"{i}"] = key.DeepClone();
+                        break;
+                    default:
+                        ids.Add($"{i}");
+                        break;
+                }
+            }
+
+            return Encoding.UTF8.GetBytes(root.ToJsonString());
+        }
+    }
+
     private static void Attack(string name, TufWorld world)
     {
         TufRepository repository = world.Repository;

@@ -4,7 +4,7 @@ namespace Keyless.Sigstore;
 
 /// <summary>How a policy names an identity or an issuer: the whole text, or a pattern that the whole text must match.</summary>
 /// <remarks>Ordinal, byte for byte: no trimming, no case folding, no normalisation of URLs.</remarks>
-public sealed class TextMatch
+public sealed partial class TextMatch
 {
     private const int LongestPattern = 1024;
 
@@ -43,6 +43,9 @@ public sealed class TextMatch
     /// <summary>A pattern that also matches what nobody could have meant.</summary>
     public bool AdmitsEverything => whole is not null && Unrelated.All(whole.IsMatch);
 
+    /// <summary>A host name in the pattern, as written, in which a dot stands for any character, so that others can register a name that fits; null where there is none.</summary>
+    public string? LooseHost => whole is null ? null : HostStart().Matches(text).Select(start => LooseHostAt(start.Index + start.Length)).FirstOrDefault(host => host is not null);
+
     public bool IsMatch(string value) => whole?.IsMatch(value) ?? string.Equals(text, value, StringComparison.Ordinal);
 
     /// <summary>A sentence for the two ways in which people most often miss; null where neither applies.</summary>
@@ -57,6 +60,34 @@ public sealed class TextMatch
     }
 
     public override string ToString() => whole is null ? text : $"/{text}/";
+
+    // From here to the next slash outside of a set. `.*` and the like are meant as they are.
+    private string? LooseHostAt(int start)
+    {
+        bool loose = false, inSet = false;
+        int at = start;
+        for (; at < text.Length && (inSet || (text[at] != '/' && !text.AsSpan(at).StartsWith(@"\/"))); at++)
+        {
+            switch (text[at])
+            {
+                case '\\':
+                    at++;
+                    break;
+                case '[' or ']':
+                    inSet = text[at] == '[';
+                    break;
+                case '.' when !inSet:
+                    loose |= at + 1 == text.Length || !"*+?{".Contains(text[at + 1], StringComparison.Ordinal);
+                    break;
+            }
+        }
+
+        return loose ? text[start..Math.Min(at, text.Length)] : null;
+    }
+
+    // Behind the scheme of a URL or the @ of an address; slashes may be escaped.
+    [GeneratedRegex(@":\\?/\\?/|@", RegexOptions.CultureInvariant)]
+    private static partial Regex HostStart();
 
     // Linear in the value's length whatever the pattern is.
     private static Regex Compile(string pattern) =>

@@ -35,5 +35,6 @@ internal static class IdentityClauses
         new("I.28", "A plain identity whose job `pull_request_target` started is pointed out", "warning", "GitHub, events that trigger workflows"),
         new("I.29", "A condition that this client does not know is an error, never dropped", "configuration error", "README"),
         new("I.30", "A condition without a value is an error, never dropped", "configuration error", "README"),
+        new("I.31", "A pattern in whose host name a dot stands for any character is pointed out", "warning", "README"),
     ]);
 }

@@ -63,5 +63,6 @@ internal static class TufClauses
         new("U.56", "Metadata nests at most 32 levels", "TufException", "`Limits`"),
         new("U.57", "Where the repository answers with what cannot be trusted, kept metadata does not make good for it", "TufException", "README"),
         new("U.58", "Trusted root and signing config are of one version of targets, whatever is published in between", "ignored", "README"),
+        new("U.59", "Metadata has at most 1024 signatures and 1024 keys, and a role names at most 1024 of them", "TufException", "`Limits`"),
     ]);
 }
