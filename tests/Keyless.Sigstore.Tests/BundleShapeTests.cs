@@ -265,6 +265,20 @@ public sealed class BundleShapeTests
         }
     }
 
+    // What is just within the bound is read, and refused for what it is.
+    [TestMethod]
+    [Clause("B.29", "B.30")]
+    [DataRow(0, "bundle.limit", "bundle.limit")]
+    [DataRow(1, "cert.der", "time.token")]
+    [DataRow(64 * 1024, "cert.der", "time.token")]
+    [DataRow(64 * 1024 + 1, "bundle.limit", "bundle.limit")]
+    public void Reads_a_certificate_and_a_timestamp_of_64_KiB_and_no_more(int size, string certificate, string timestamp)
+    {
+        string bytes = Convert.ToBase64String(new byte[size]);
+        Verdict.Refuses(certificate, Forge.V2 with { Bundle = bundle => bundle.Material()["certificate"]!["rawBytes"] = bytes });
+        Verdict.Refuses(timestamp, Forge.V2 with { Bundle = bundle => bundle.Timestamps()[0]!["signedTimestamp"] = bytes });
+    }
+
     [TestMethod]
     [Clause("B.15")]
     public void Reads_an_enum_by_name_only()

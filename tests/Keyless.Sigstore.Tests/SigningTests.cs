@@ -427,6 +427,8 @@ public sealed class SigningTests(TestContext test)
             """{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"certificate":{"rawBytes":"AQID"},"tlogEntries":[{"a": 1}],"timestampVerificationData":{"rfc3161Timestamps":[{"signedTimestamp":"BAUG"}]}},"dsseEnvelope":{"payload":"c3RhdGVtZW50","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"SIG"}]}}"""
                 .Replace("SIG", signature, StringComparison.Ordinal),
             Encoding.UTF8.GetString(BundleWriter.Write(signed, ["""{"a": 1}"""u8.ToArray()], [[4, 5, 6]])));
+        // Without authorities there is no empty list of theirs.
+        Assert.Contains("\"tlogEntries\":[{\"a\": 1}]},\"dsseEnvelope\"", Encoding.UTF8.GetString(BundleWriter.Write(signed, ["""{"a": 1}"""u8.ToArray()], [])));
     }
 
     private const string RekorV1Answer = """
