@@ -48,23 +48,59 @@ public sealed class LauncherTests(TestContext test)
         Assert.AreEqual((1, ""), (refused.ExitCode, refused.Output));
         Assert.StartsWith("reason: Expired (timestamp)", refused.Errors);
 
-        async Task<ToolResult> RunAsync(params string[] arguments)
+        Task<ToolResult> RunAsync(params string[] arguments) => StartAsync(folder["a folder/second"], folder["a folder/with spaces"], arguments);
+    }
+
+    [TestMethod]
+    [Timeout(900_000, CooperativeCancellation = true)]
+    public async Task Brings_shipped_roots_up_to_date_from_their_own_repository()
+    {
+        if (OperatingSystem.IsWindows())
         {
-            var start = new ProcessStartInfo(folder["a folder/second"], arguments)
-            {
-                WorkingDirectory = folder["a folder/with spaces"],
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            };
-            string? path = start.Environment["PATH"];
-            start.Environment.Clear();
-            start.Environment["PATH"] = path;
-            using Process process = Process.Start(start)!;
-            process.StandardInput.Close();
-            Task<string> output = process.StandardOutput.ReadToEndAsync(test.CancellationToken), errors = process.StandardError.ReadToEndAsync(test.CancellationToken);
-            await process.WaitForExitAsync(test.CancellationToken);
-            return new ToolResult(process.ExitCode, await output, await errors);
+            Assert.Inconclusive("refresh-trust-roots.sh is a script for bash");
         }
+
+        var repository = new TufRepository(TimeProvider.System);
+        repository.AddTarget("trusted_root.json", "new"u8.ToArray());
+        repository.Publish("targets");
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder["roots"]);
+        await File.WriteAllBytesAsync(folder["roots/team.root.json"], repository.FirstRoot, test.CancellationToken);
+        await File.WriteAllTextAsync(folder["roots/team.trusted_root.json"], "old", test.CancellationToken);
+        repository.RotateKeys("root");
+        await using LoopbackServer server = await LoopbackServer.StartAsync("tuf", 0, new Traffic(), TimeProvider.System, repository.Map, cancel: test.CancellationToken);
+
+        ToolResult refreshed = await RefreshAsync();
+        Assert.AreEqual(0, refreshed.ExitCode, refreshed.Errors);
+        CollectionAssert.AreEqual(repository.Files["2.root.json"], await File.ReadAllBytesAsync(folder["roots/team.root.json"], test.CancellationToken));
+        Assert.AreEqual("new", await File.ReadAllTextAsync(folder["roots/team.trusted_root.json"], test.CancellationToken));
+
+        // What is refused leaves the files as they were.
+        repository.AddTarget("trusted_root.json", "newer"u8.ToArray());
+        repository.Expire("timestamp");
+        Assert.AreEqual(1, (await RefreshAsync()).ExitCode);
+        Assert.AreEqual("new", await File.ReadAllTextAsync(folder["roots/team.trusted_root.json"], test.CancellationToken));
+
+        Task<ToolResult> RefreshAsync() => StartAsync(Repository.PathTo("eng/refresh-trust-roots.sh"), folder.Path, "team", $"{server.BaseUrl}", folder["roots"]);
+    }
+
+    /// <summary>With nothing in its environment but <c>PATH</c>.</summary>
+    private async Task<ToolResult> StartAsync(string program, string folder, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            WorkingDirectory = folder,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        string? path = start.Environment["PATH"];
+        start.Environment.Clear();
+        start.Environment["PATH"] = path;
+        using Process process = Process.Start(start)!;
+        process.StandardInput.Close();
+        Task<string> output = process.StandardOutput.ReadToEndAsync(test.CancellationToken), errors = process.StandardError.ReadToEndAsync(test.CancellationToken);
+        await process.WaitForExitAsync(test.CancellationToken);
+        return new ToolResult(process.ExitCode, await output, await errors);
     }
 }
