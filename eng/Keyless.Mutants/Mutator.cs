@@ -190,7 +190,8 @@ internal sealed class Mutator(string file, int firstId, Func<int, bool> wanted) 
             : $"({a} {node.OperatorToken.Text} {b} && ({a} != {b} || {On(id)}))";
         return ParseExpression(plain ? moved : $"(({visited.Left}) is var {a} && ({visited.Right}) is var {b} && {moved})");
 
-        static bool IsPlain(ExpressionSyntax operand) => !operand.DescendantNodesAndSelf().Any(part => part is InvocationExpressionSyntax or IsPatternExpressionSyntax or AssignmentExpressionSyntax);
+        static bool IsPlain(ExpressionSyntax operand) => !operand.DescendantNodesAndSelf().Any(part => part is InvocationExpressionSyntax or IsPatternExpressionSyntax or AssignmentExpressionSyntax
+            || part.Kind() is SyntaxKind.PreIncrementExpression or SyntaxKind.PreDecrementExpression or SyntaxKind.PostIncrementExpression or SyntaxKind.PostDecrementExpression);
     }
 
     public override SyntaxNode? VisitIsPatternExpression(IsPatternExpressionSyntax node)
