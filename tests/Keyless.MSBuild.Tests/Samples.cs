@@ -48,6 +48,23 @@ internal static class Samples
         }
     }
 
+    /// <summary><c>dotnet</c> in a folder of the test's own, with the package, a sandbox's services and its registry.</summary>
+    /// <param name="project">Has what a sample has beside its project file.</param>
+    public static async Task<DotNetResult> RunAsync(SandboxHost sandbox, string project, IEnumerable<string> arguments, CancellationToken cancel)
+    {
+        string world = Path.Combine(project, "obj", "sandbox");
+        sandbox.WriteTo(world);
+        return await DotNet.RunAsync(
+            project,
+            [
+                .. arguments, "-tl:off", $"-p:SigstoreInstance={world}/client_trust_config.json", $"-p:ContainerBaseImage={sandbox.BaseImage}",
+                // Several runtimes want packages that nothing here needs.
+                $"-p:ContainerRegistry={sandbox.RegistryHost}", "-p:UseAppHost=false", "-p:EnableRuntimePackDownload=false",
+            ],
+            await EnvironmentAsync(sandbox.Environment),
+            cancel);
+    }
+
     /// <summary><c>dotnet build -t:…</c> of DeployVerified.</summary>
     public static async Task<DotNetResult> DeployAsync(
         SandboxHost sandbox, string image, string signer, IEnumerable<string> properties, CancellationToken cancel, string target = "-t:VerifyContainerImages")

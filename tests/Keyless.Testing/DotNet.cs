@@ -16,7 +16,7 @@ public static class DotNet
     private static readonly SemaphoreSlim Places = new(Math.Max(1, Environment.ProcessorCount));
 
     /// <param name="arguments">What follows <c>dotnet</c>.</param>
-    /// <param name="environment">On top of the clean environment.</param>
+    /// <param name="environment">On top of the clean environment; an empty value takes the variable away.</param>
     public static async Task<DotNetResult> RunAsync(
         string workingDirectory, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment, CancellationToken cancel)
     {
@@ -44,7 +44,14 @@ public static class DotNet
         start.Environment["DOTNET_NOLOGO"] = "1";
         foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
         {
-            start.Environment[name] = value;
+            if (value.Length > 0)
+            {
+                start.Environment[name] = value;
+            }
+            else
+            {
+                start.Environment.Remove(name);
+            }
         }
 
         await Places.WaitAsync(cancel);
