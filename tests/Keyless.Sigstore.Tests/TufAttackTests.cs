@@ -61,6 +61,7 @@ public sealed class TufAttackTests(TestContext test)
         TufException no = await world.RefusalAsync();
 
         Assert.AreEqual((failure, role), (no.Failure, no.Role), no.Message);
+        Assert.StartsWith($"TUF {role} ", no.Message);
         Assert.AreEqual(onDisk, world.OnDisk());
         // What was not replaced by something accepted is as it was, byte for byte.
         foreach ((string file, byte[] bytes) in world.Files().Where(file => onDisk.Contains($"{file.Key.Split('.')[0]} {(file.Key == "root.json" ? 1 : 2)}", StringComparison.Ordinal)))

@@ -308,6 +308,45 @@ public sealed class TufClientTests(TestContext test)
         Assert.HasCount(names.Length, names.Select(TufCache.Encode).Distinct(StringComparer.Ordinal));
     }
 
+    [TestMethod]
+    [Clause("U.36")]
+    [DataRow("CON", "%43ON")]
+    [DataRow("prn.txt", "%70rn.txt")]
+    [DataRow("AUX", "%41UX")]
+    [DataRow("nul", "%6Eul")]
+    [DataRow("COM1", "%43OM1")]
+    [DataRow("lpt9.x", "%6Cpt9.x")]
+    [DataRow("COMA", "COMA")]
+    [DataRow("COM12", "COM12")]
+    [DataRow("ABC1", "ABC1")]
+    [DataRow("", "")]
+    public void Spells_out_the_names_of_devices(string name, string file) => Assert.AreEqual(file, TufCache.Encode(name));
+
+    [TestMethod]
+    [Clause("U.36")]
+    public async Task Asks_for_no_target_of_more_than_64_MiB()
+    {
+        const long Most = 64 * 1024 * 1024;
+        await using TufWorld world = await TufWorld.StartKnownAsync();
+        world.Repository["targets"]["targets"]!["artifact.txt"]!["length"] = Most + 1;
+        world.Repository.Publish("targets");
+        TufClient client = await world.RefreshAsync();
+        world.Repository.ForgetRequests();
+
+        TufException no = await Assert.ThrowsExactlyAsync<TufException>(() => client.GetTargetAsync("artifact.txt", CancellationToken.None));
+        Assert.AreEqual((TufFailure.Malformed, "targets"), (no.Failure, no.Role), no.Message);
+        Assert.IsEmpty(world.Repository.Requests);
+
+        world.Repository["targets"]["targets"]!["artifact.txt"]!["length"] = Most;
+        world.Repository.Publish("targets");
+        client = await world.RefreshAsync();
+        world.Repository.ForgetRequests();
+
+        no = await Assert.ThrowsExactlyAsync<TufException>(() => client.GetTargetAsync("artifact.txt", CancellationToken.None));
+        Assert.AreEqual(TufFailure.Content, no.Failure, no.Message);
+        Assert.HasCount(1, world.Repository.Requests);
+    }
+
     [TestMethod] // test_root_rotation
     [Clause("U.3", "U.4")]
     [DataRow("1-of-1 key rotation", "1/1:1 2/1:2,1 2/1:2", true)]

@@ -104,6 +104,14 @@ public sealed class TufDelegationTests(TestContext test)
     [DataRow("[a-c]x", "bx", true)]
     [DataRow("[!a-c]x", "dx", true)]
     [DataRow("[!a-c]x", "bx", false)]
+    [DataRow("[a-c]", "a", true)]
+    [DataRow("[a-c]", "c", true)]
+    [DataRow("[b-d]", "a", false)]
+    [DataRow("[axc]", "b", false)]
+    [DataRow("[a]", "a", true)]
+    [DataRow("[a]x", "ax", true)]
+    [DataRow("[a-]x", "-x", true)]
+    [DataRow("a[", "a[", true)]
     [DataRow("[]x]", "]", true)]
     [DataRow("[ab", "[ab", true)]
     [DataRow("", "", true)]
@@ -164,6 +172,7 @@ public sealed class TufDelegationTests(TestContext test)
     [Clause("U.55")]
     [DataRow("timestamp")]
     [DataRow("root")]
+    [DataRow("targets")]
     [DataRow("Snapshot")]
     [DataRow("")]
     public async Task Refuses_a_delegated_role_with_a_name_that_is_taken(string role)
@@ -197,6 +206,21 @@ public sealed class TufDelegationTests(TestContext test)
         world.Repository.Publish("targets");
 
         Assert.AreEqual(TufFailure.Malformed, (await world.RefusalAsync()).Failure, what);
+    }
+
+    [TestMethod]
+    [Clause("U.55")]
+    public async Task Refuses_two_delegations_of_one_name()
+    {
+        await using TufWorld world = await TufWorld.StartAsync();
+        world.Repository.Delegate("targets", "A", false, "*");
+        JsonArray roles = world.Repository["targets"]["delegations"]!["roles"]!.AsArray();
+        roles.Add(roles[0]!.DeepClone());
+        world.Repository.Publish("targets");
+
+        TufException no = await world.RefusalAsync();
+
+        Assert.AreEqual((TufFailure.Malformed, "targets"), (no.Failure, no.Role), no.Message);
     }
 
     [TestMethod] // test_delegation_not_in_snapshot

@@ -263,7 +263,8 @@ internal sealed class TrustedMetadata
 
     private void MustBeOfVersion(TufMetadata metadata, string role, long listed, string by)
     {
-        if (metadata.Version != listed && !(age == TufAge.Any && metadata.Version < listed))
+        bool fits = age == TufAge.Any ? metadata.Version <= listed : metadata.Version == listed;
+        if (!fits)
         {
             throw No(TufFailure.Version, role, metadata, $"version {Text(listed)} expected, which {by} lists; tell whoever runs the repository");
         }

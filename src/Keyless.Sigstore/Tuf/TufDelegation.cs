@@ -90,7 +90,7 @@ internal static class PathPattern
     private static bool MatchesOne(string pattern, ref int p, char c)
     {
         int close = pattern[p] == '[' ? CloseOf(pattern, p) : -1;
-        if (close < 0)
+        if (close == -1)
         {
             return pattern[p++] is var one && (one == '?' || one == c);
         }

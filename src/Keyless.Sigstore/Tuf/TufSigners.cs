@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using Keyless.Sigstore.Formats;
 
@@ -49,8 +50,7 @@ internal sealed class TufSigners
         var signed = new HashSet<string>(StringComparer.Ordinal);
         foreach ((string id, TufKey key) in keys)
         {
-            if (metadata.SignatureOf(id) is { } hex && TufKey.TryDecodeHex(hex) is { } signature && !signed.Contains(key.Material)
-                && key.Verifies(metadata.SignedBytes, signature))
+            if (metadata.SignatureOf(id) is { } hex && TufKey.TryDecodeHex(hex) is { } signature && key.Verifies(metadata.SignedBytes, signature))
             {
                 signed.Add(key.Material);
             }
@@ -91,10 +91,16 @@ internal sealed class TufKey
         {
             if (kind[1] == 'd')
             {
-                return TryDecodeHex(value) is { Length: 32 } bytes ? new TufKey(VerificationKey.FromSpki([.. Ed25519Prefix, .. bytes])) : null;
+                // 32 bytes, or it is no key: the prefix says how many follow.
+                return TryDecodeHex(value) is { } bytes ? new TufKey(VerificationKey.FromSpki([.. Ed25519Prefix, .. bytes])) : null;
             }
 
-            VerificationKey key = VerificationKey.FromSpki(FromPem(value));
+            if (!Pem.TryReadOne(value, "PUBLIC KEY", out byte[] spki))
+            {
+                return null;
+            }
+
+            var key = VerificationKey.FromSpki(spki);
             return kind[0] switch
             {
                 'e' when key.FieldBytes == 32 => new TufKey(key),
@@ -118,22 +124,11 @@ internal sealed class TufKey
         return signature.Length == pss.KeySize / 8 && pss.VerifyData(data, signature, HashAlgorithmName.SHA256, RSASignaturePadding.Pss);
     }
 
-    /// <summary>Null for what is not hex.</summary>
+    /// <summary>Null for what is not hex, two digits a byte.</summary>
     public static byte[]? TryDecodeHex(string hex)
     {
         var bytes = new byte[hex.Length / 2];
-        return hex.Length % 2 == 0 && Convert.FromHexString(hex, bytes, out _, out int written) == System.Buffers.OperationStatus.Done && written == bytes.Length ? bytes : null;
-    }
-
-    private static byte[] FromPem(string pem)
-    {
-        if (!PemEncoding.TryFind(pem, out PemFields fields) || pem[fields.Label] != "PUBLIC KEY" || pem.AsSpan(fields.Location.End.Value).Trim().Length > 0
-            || pem.AsSpan(0, fields.Location.Start.Value).Trim().Length > 0)
-        {
-            throw new FormatException("malformed key: one PEM public key expected");
-        }
-
-        return Convert.FromBase64String(pem[fields.Base64Data]);
+        return Convert.FromHexString(hex, bytes, out _, out _) == OperationStatus.Done ? bytes : null;
     }
 
     private static RSA ImportRsa(byte[] spki)
