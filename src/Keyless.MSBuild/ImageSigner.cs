@@ -6,7 +6,9 @@ namespace Keyless.MSBuild;
 /// <summary>A manifest to sign, by its digest: never by a tag, which may be moved before we get there.</summary>
 /// <param name="Platform"><c>os/architecture</c> of a manifest in an index; null where that is not known.</param>
 /// <param name="WithChildren">If it is an index, every manifest in it is signed, too.</param>
-internal sealed record ImageToSign(ImageReference Reference, Digest Digest, IReadOnlyList<string> Tags, string? Platform = null, bool WithChildren = false);
+/// <param name="Manifest">What the index says of it that it stands in, and that is signed with it; null where the registry has to be asked.</param>
+internal sealed record ImageToSign(
+    ImageReference Reference, Digest Digest, IReadOnlyList<string> Tags, string? Platform = null, bool WithChildren = false, Descriptor? Manifest = null);
 
 /// <summary>A manifest that is signed, and whose signature is in its registry.</summary>
 internal sealed record SignedImage(ImageToSign Image, string MediaType, string BundlePath, string SignatureReference, VerifiedSignature Bundle)
@@ -25,8 +27,11 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
 
     public const string BundleMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
-    /// <summary>More at once only queue up at the registry.</summary>
-    private const int AtOnce = 8;
+    /// <summary>
+    /// All platforms of an image there is today, so that signing takes as long for twelve as for two: what takes time is the log, whose answers are
+    /// waited for together. It is bounded because whoever writes an index chooses its length, and each signature under way holds connections.
+    /// </summary>
+    private const int AtOnce = 64;
 
     /// <summary>All in one session: one token, one key, one certificate.</summary>
     public async Task<IReadOnlyList<SignedImage>> SignAsync(IReadOnlyList<ImageToSign> images, CancellationToken cancel)
@@ -46,10 +51,20 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
     private async Task<SignedImage> SignAsync(SigningSession session, Subject subject, CancellationToken cancel)
     {
         ImageToSign image = subject.Image;
-        SignedBundle bundle = await signer.SignAsync(session, ArtifactDigest.Sha256(image.Digest.Hex), PredicateType, annotations, cancel);
-        string path = kept.Keep(image.Digest, "bundle", bundle.Json);
-        AttachedReferrer referrer = await registries[image.Reference].AttachAsync(subject.Manifest, ToAttachment(bundle), subject.EmptyConfigPresent, cancel);
-        return new SignedImage(image, subject.Manifest.MediaType, path, referrer.Reference, bundle.Verified);
+        Registry registry = registries[image.Reference];
+        // While the log works. If it fails, attaching tries once more, and says why.
+        Task config = subject.EmptyConfigPresent ? Task.CompletedTask : registry.PushEmptyConfigAsync(cancel);
+        try
+        {
+            SignedBundle bundle = await signer.SignAsync(session, ArtifactDigest.Sha256(image.Digest.Hex), PredicateType, annotations, cancel);
+            string path = kept.Keep(image.Digest, "bundle", bundle.Json);
+            AttachedReferrer referrer = await registry.AttachAsync(subject.Manifest, ToAttachment(bundle), subject.EmptyConfigPresent, subject.Upload, cancel);
+            return new SignedImage(image, subject.Manifest.MediaType, path, referrer.Reference, bundle.Verified);
+        }
+        finally
+        {
+            await config.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     /// <summary>The referrer's manifest depends on the bundle alone, so that pushing it twice makes one.</summary>
@@ -60,32 +75,37 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
         new("org.opencontainers.image.created", VerificationReport.Format(bundle.Verified.SignedAt)),
     ]);
 
-    /// <summary>The images, and what is in those that are an index whose children were asked for.</summary>
+    /// <summary>
+    /// The images, and what is in those that are an index whose children were asked for. The first question to a repository is for the image: what
+    /// is not there, or not for us, ends it. The uploads are opened here, so that who may not push is told so before anything is logged.
+    /// </summary>
     private async Task<Subject[]> ConfirmAsync(IReadOnlyList<ImageToSign> images, CancellationToken cancel)
     {
-        Subject[] named = await Task.WhenAll(images.Select(image => ConfirmAsync(image, cancel)));
+        ImageToSign[] named = await Task.WhenAll(images.Select(image => DescribeAsync(image, cancel)));
+        Dictionary<(string, string), Task<bool>> emptyConfigs = named.Select(image => image.Reference).DistinctBy(Repository).ToDictionary(
+            Repository, repository => registries[repository].HasBlobAsync(Attachment.EmptyConfigDigest, cancel));
         ImageToSign[][] children = await Task.WhenAll(named
-            .Where(subject => subject.Image.WithChildren && subject.Manifest.MediaType is MediaTypes.OciIndex or MediaTypes.DockerManifestList)
-            .Select(subject => ChildrenAsync(subject, cancel)));
-        ImageToSign[] more = [.. children.SelectMany(list => list).ExceptBy(images.Select(Place), Place).DistinctBy(Place)];
-        return more.Length == 0 ? named : [.. named, .. await ConfirmAsync(more, cancel)];
+            .Where(image => image.WithChildren && image.Manifest!.MediaType is MediaTypes.OciIndex or MediaTypes.DockerManifestList)
+            .Select(index => ChildrenAsync(index, cancel)));
+        ImageToSign[] all = [.. named, .. children.SelectMany(list => list).ExceptBy(named.Select(Place), Place).DistinctBy(Place)];
+        Task<BlobUpload[]> uploads = Task.WhenAll(all.Take(AtOnce).Select(image => registries[image.Reference].OpenUploadAsync(cancel)));
+        await Task.WhenAll([uploads, .. emptyConfigs.Values]);
+        return await Task.WhenAll(all.Select(async (image, i) =>
+            new Subject(image, image.Manifest!, await emptyConfigs[Repository(image.Reference)], (await uploads).ElementAtOrDefault(i))));
     }
+
+    private static (string Registry, string Repository) Repository(ImageReference reference) => (reference.Registry, reference.Repository);
 
     private static (string Registry, string Repository, Digest Digest) Place(ImageToSign image) => (image.Reference.Registry, image.Reference.Repository, image.Digest);
 
-    private async Task<ImageToSign[]> ChildrenAsync(Subject index, CancellationToken cancel)
-    {
-        Manifest manifest = await registries[index.Image.Reference].GetManifestAsync(index.Manifest, cancel);
-        return [.. manifest.Manifests.Select(child => new ImageToSign(index.Image.Reference, child.Digest, [], child.Platform))];
-    }
+    /// <summary>Nobody is asked about what stands in an index that is signed: its digest is over what it says.</summary>
+    private async Task<ImageToSign> DescribeAsync(ImageToSign image, CancellationToken cancel) =>
+        image.Manifest is null ? image with { Manifest = await registries[image.Reference].HeadManifestAsync(image.Digest, cancel) } : image;
 
-    private async Task<Subject> ConfirmAsync(ImageToSign image, CancellationToken cancel)
+    private async Task<ImageToSign[]> ChildrenAsync(ImageToSign index, CancellationToken cancel)
     {
-        Registry registry = registries[image.Reference];
-        Task<bool> emptyConfigPresent = registry.HasBlobAsync(Attachment.EmptyConfigDigest, cancel);
-        Task<Descriptor> manifest = registry.HeadManifestAsync(image.Digest, cancel);
-        await Task.WhenAll(manifest, emptyConfigPresent);
-        return new Subject(image, await manifest, await emptyConfigPresent);
+        Manifest manifest = await registries[index.Reference].GetManifestAsync(index.Manifest!, cancel);
+        return [.. manifest.Manifests.Select(child => new ImageToSign(index.Reference, child.Digest, [], child.Platform, Manifest: child))];
     }
 
     private async Task<SigningSession> BeginAsync(CancellationToken cancel)
@@ -119,5 +139,6 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
         }
     }
 
-    private sealed record Subject(ImageToSign Image, Descriptor Manifest, bool EmptyConfigPresent);
+    /// <param name="Upload">The place for the bundle; null where one is opened when it is its turn.</param>
+    private sealed record Subject(ImageToSign Image, Descriptor Manifest, bool EmptyConfigPresent, BlobUpload? Upload);
 }

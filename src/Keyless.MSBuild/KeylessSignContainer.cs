@@ -151,7 +151,7 @@ public sealed class KeylessSignContainer : SigningTask
     {
         try
         {
-            return [.. Manifest.Parse(Encoding.UTF8.GetBytes(GeneratedImageIndex), null).Manifests.Select(entry => new ImageToSign(repository, entry.Digest, [], entry.Platform))];
+            return [.. Manifest.Parse(Encoding.UTF8.GetBytes(GeneratedImageIndex), null).Manifests.Select(entry => new ImageToSign(repository, entry.Digest, [], entry.Platform, Manifest: entry))];
         }
         catch (Exception e) when (e is FormatException or JsonException)
         {

@@ -75,9 +75,10 @@ public sealed partial class Registry
     /// </summary>
     /// <param name="subject">As <see cref="HeadManifestAsync(Digest, CancellationToken)"/> gave it.</param>
     /// <param name="emptyConfigPresent">The answer to <see cref="HasBlobAsync"/> for <see cref="Attachment.EmptyConfigDigest"/>, asked for before anything was signed.</param>
-    public async Task<AttachedReferrer> AttachAsync(Descriptor subject, Attachment attachment, bool emptyConfigPresent, CancellationToken cancel)
+    /// <param name="upload">A place for the layer, if one was opened; null otherwise.</param>
+    public async Task<AttachedReferrer> AttachAsync(Descriptor subject, Attachment attachment, bool emptyConfigPresent, BlobUpload? upload, CancellationToken cancel)
     {
-        await Task.WhenAll(emptyConfigPresent ? Task.CompletedTask : PushEmptyConfigAsync(cancel), PushBlobAsync(attachment.Content, cancel));
+        await Task.WhenAll(emptyConfigPresent ? Task.CompletedTask : PushEmptyConfigAsync(cancel), PushLayerAsync(attachment.Content, upload, cancel));
 
         byte[] bytes = attachment.ToManifest(subject);
         var referrer = new Descriptor(MediaTypes.OciManifest, Digest.Of(bytes), bytes.Length)
@@ -96,11 +97,29 @@ public sealed partial class Registry
         return new AttachedReferrer(referrer, $"{host}/{repository}@{referrer.Digest}");
     }
 
+    private async Task PushLayerAsync(ReadOnlyMemory<byte> content, BlobUpload? upload, CancellationToken cancel)
+    {
+        if (upload is not null)
+        {
+            try
+            {
+                await PushBlobAsync(upload, content, cancel);
+                return;
+            }
+            catch (RegistryException e) when (e.Failure == RegistryFailure.NotFound)
+            {
+                // BLOB_UPLOAD_UNKNOWN: what came in between took longer than the registry waits.
+            }
+        }
+
+        await PushBlobAsync(content, cancel);
+    }
+
     /// <summary>
-    /// Once, however many referrers are attached side by side: distribution 2.8 writes a blob's link in place, and while that is half
+    /// The config of every attachment, once, however many are attached side by side: distribution 2.8 writes a blob's link in place, and while that is half
     /// written it refuses every manifest with the blob (DIGEST_INVALID).
     /// </summary>
-    private async Task PushEmptyConfigAsync(CancellationToken cancel)
+    public async Task PushEmptyConfigAsync(CancellationToken cancel)
     {
         await emptyConfigTurn.WaitAsync(cancel);
         try
@@ -119,13 +138,17 @@ public sealed partial class Registry
 
     /// <summary>
     /// Read, add, write, and read again until the entry is there: several signers write this tag, and most registries, distribution 2.8 among
-    /// them, answer an ETag without honouring If-Match.
+    /// them, answer an ETag without honouring If-Match. One that has shown that it does is not read again.
     /// </summary>
     private async Task AddToFallbackAsync(string tag, Descriptor referrer, CancellationToken cancel)
     {
-        await fallbackTurn.WaitAsync(cancel);
+        // Each subject has a tag of its own; only what is attached to one subject waits for one another.
+        SemaphoreSlim turn = fallbackTurns.GetOrAdd(tag, _ => new SemaphoreSlim(1, 1));
+        await turn.WaitAsync(cancel);
         try
         {
+            RegistryException? refusal = null;
+            string? condition = null;
             for (int attempt = 0; attempt < Limits.FallbackAttempts; attempt++)
             {
                 if (attempt > 0)
@@ -134,6 +157,12 @@ public sealed partial class Registry
                 }
 
                 (Manifest Manifest, string? ETag)? current = await FindFallbackAsync(tag, cancel);
+                if (refusal is not null)
+                {
+                    // Harbor answers 412 for a tag that is immutable, too. Only where the tag has moved was it our condition that failed.
+                    honoursIfMatch = condition is not null && current?.ETag != condition ? true : throw refusal;
+                }
+
                 if (Lists(current?.Manifest, referrer))
                 {
                     return;
@@ -152,13 +181,16 @@ public sealed partial class Registry
 
                 try
                 {
-                    await PutManifestAsync(index, MediaTypes.OciIndex, tag, current?.ETag, cancel);
+                    (refusal, condition) = (null, Condition(current?.ETag));
+                    await PutManifestAsync(index, MediaTypes.OciIndex, tag, condition, cancel);
                 }
                 catch (RegistryException e) when (e.Status is HttpStatusCode.PreconditionFailed)
                 {
+                    refusal = e;
                     continue;
                 }
-                if (Lists((await FindFallbackAsync(tag, cancel))?.Manifest, referrer))
+
+                if ((honoursIfMatch && condition is not null) || Lists((await FindFallbackAsync(tag, cancel))?.Manifest, referrer))
                 {
                     return;
                 }
@@ -167,7 +199,7 @@ public sealed partial class Registry
         }
         finally
         {
-            fallbackTurn.Release();
+            turn.Release();
         }
     }
 

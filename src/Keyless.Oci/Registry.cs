@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 
@@ -13,6 +14,14 @@ public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = 
 /// <param name="ETag">For a later <c>If-Match</c>.</param>
 public sealed record PushedManifest(Digest? Subject, string? ETag);
 
+/// <summary>A place the registry has opened for one blob. It may be given up after a while: the bytes are then taken elsewhere.</summary>
+public sealed record BlobUpload
+{
+    internal BlobUpload(Uri place) => Place = place;
+
+    internal Uri Place { get; }
+}
+
 /// <summary>
 /// One repository of a registry, by the OCI distribution-spec 1.1. Content is believed by its digest only; of everything else the answer's
 /// shape is checked. Safe for calls side by side. Every failure is a <see cref="RegistryException"/>.
@@ -26,9 +35,10 @@ public sealed partial class Registry : IDisposable
     private readonly RegistrySettings settings;
     private readonly string host;
     private readonly string repository;
-    private readonly SemaphoreSlim fallbackTurn = new(1, 1);
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> fallbackTurns = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim emptyConfigTurn = new(1, 1);
     private bool emptyConfigPushed;
+    private volatile bool honoursIfMatch;
 
     // Where requests go by the registry's name, and where the transport has found them to arrive: http only for an insecure registry.
     private readonly Uri named;
@@ -55,7 +65,11 @@ public sealed partial class Registry : IDisposable
     public void Dispose()
     {
         auth.Dispose();
-        fallbackTurn.Dispose();
+        foreach (SemaphoreSlim turn in fallbackTurns.Values)
+        {
+            turn.Dispose();
+        }
+
         emptyConfigTurn.Dispose();
     }
 
@@ -149,16 +163,21 @@ public sealed partial class Registry : IDisposable
     }
 
     /// <summary>Uploads a blob in one piece: POST for a place, PUT the bytes there (distribution-spec "POST then PUT").</summary>
-    public async Task<Digest> PushBlobAsync(ReadOnlyMemory<byte> content, CancellationToken cancel)
+    public async Task<Digest> PushBlobAsync(ReadOnlyMemory<byte> content, CancellationToken cancel) =>
+        await PushBlobAsync(await OpenUploadAsync(cancel), content, cancel);
+
+    /// <summary>The POST alone, which needs no bytes yet: who may not push is told so by it.</summary>
+    public async Task<BlobUpload> OpenUploadAsync(CancellationToken cancel)
+    {
+        using HttpResponseMessage opened = await RequireAsync(
+            await SendAsync(HttpMethod.Post, At($"/v2/{repository}/blobs/uploads/"), null, cancel), HttpStatusCode.Accepted, cancel);
+        return new BlobUpload(Location(opened));
+    }
+
+    private async Task<Digest> PushBlobAsync(BlobUpload upload, ReadOnlyMemory<byte> content, CancellationToken cancel)
     {
         Digest digest = Digest.Of(content.Span);
-        Uri place;
-        using (HttpResponseMessage opened = await RequireAsync(
-            await SendAsync(HttpMethod.Post, At($"/v2/{repository}/blobs/uploads/"), null, cancel), HttpStatusCode.Accepted, cancel))
-        {
-            place = Location(opened);
-        }
-
+        Uri place = upload.Place;
         string separator = place.Query.Length == 0 ? "?" : "&";
         Uri target = RegistryAddress.Verbatim($"{place.AbsoluteUri}{separator}digest={Uri.EscapeDataString(digest.ToString())}");
         using HttpResponseMessage stored = await RequireAsync(
@@ -242,10 +261,9 @@ public sealed partial class Registry : IDisposable
         void Shape(HttpRequestMessage request)
         {
             request.Content = Body(bytes, mediaType);
-            // RFC 9110 §13.1.1: a weak tag never matches.
-            if (ifMatch is not null && !ifMatch.StartsWith("W/", StringComparison.Ordinal))
+            if (Condition(ifMatch) is { } condition)
             {
-                request.Headers.TryAddWithoutValidation("If-Match", ifMatch);
+                request.Headers.TryAddWithoutValidation("If-Match", condition);
             }
         }
 
@@ -253,6 +271,9 @@ public sealed partial class Registry : IDisposable
         bool stated = RequireHeaderDigest(response, digest);
         return (new PushedManifest(Digest.TryParse(Header(response, "OCI-Subject"), out Digest? subject) ? subject : null, response.Headers.ETag?.ToString()), stated);
     }
+
+    /// <summary>RFC 9110 §13.1.1: a weak tag never matches.</summary>
+    private static string? Condition(string? etag) => etag is null || etag.StartsWith("W/", StringComparison.Ordinal) ? null : etag;
 
     private Task<HttpResponseMessage> SendToStorageAsync(HttpMethod method, string path, CancellationToken cancel) =>
         FollowAsync(method, path, null, anywhere: true, cancel);

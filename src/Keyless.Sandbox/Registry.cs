@@ -21,6 +21,12 @@ public sealed partial class Registry
     /// <summary>Whether referrers are listed. May be changed at any time: without it, what was pushed has still its subject.</summary>
     public bool ReferrersApi { get; set; } = true;
 
+    /// <summary>
+    /// Whether a manifest is stored only if the tag's ETag is the one of <c>If-Match</c> (RFC 9110 §13.1.1); otherwise 412. Proposed for
+    /// distribution-spec in 2021 (pull request 251), and in no release of it.
+    /// </summary>
+    public bool HonoursIfMatch { get; set; }
+
     /// <summary>Names of all repositories, in order.</summary>
     public IReadOnlyList<string> Repositories => content.Repositories;
 
@@ -129,12 +135,14 @@ public sealed partial class Registry
         response.ContentType = manifest.MediaType;
         response.ContentLength = manifest.Bytes.Length;
         response.Headers["Docker-Content-Digest"] = manifest.Digest;
-        response.Headers.ETag = $"\"{manifest.Digest}\"";
+        response.Headers.ETag = ETag(manifest);
         if (HttpMethods.IsGet(context.Request.Method))
         {
             await response.Body.WriteAsync(manifest.Bytes, context.RequestAborted);
         }
     }
+
+    private static string ETag(RegistryManifest? manifest) => $"\"{manifest?.Digest}\"";
 
     private async Task PutManifestAsync(HttpContext context, string name, string reference)
     {
@@ -156,6 +164,11 @@ public sealed partial class Registry
         }
 
         content.RequireMentioned(name, manifest);
+        if (HonoursIfMatch && context.Request.Headers.IfMatch.ToString() is { Length: > 0 } expected && expected != ETag(FindManifest(name, reference)))
+        {
+            throw new RegistryError(412, "PRECONDITION_FAILED", $"{reference} is another manifest by now");
+        }
+
         content.PutManifest(name, byDigest ? null : reference, manifest);
 
         // distribution-spec, "Pushing Manifests with Subject": the header says that the client need not keep the fallback tag.

@@ -123,31 +123,6 @@ public sealed class SigningTaskTests
     }
 
     [TestMethod]
-    [DataRow(RekorVersion.V2)]
-    [DataRow(RekorVersion.V1)]
-    public async Task Needs_eleven_requests_and_waits_for_six(RekorVersion rekor)
-    {
-        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { Rekor = rekor });
-        string image = world.Push();
-        // Longer than the jitter of a busy machine: what is sent together must not look like one after the other.
-        foreach (LoopbackServer server in world.Sandbox.Servers)
-        {
-            server.Delay = TimeSpan.FromMilliseconds(400);
-        }
-
-        long before = world.Sandbox.Traffic.Mark();
-        KeylessSignContainer task = world.Sign(image);
-
-        Assert.IsTrue(task.Execute(), World.Log(task));
-
-        string[] requests = [.. world.Sandbox.Traffic.Snapshot(before).Select(exchange => $"{exchange.Part} {exchange.Method} {exchange.Path} {exchange.Status}")];
-        TrafficMeasure measure = world.Sandbox.Traffic.Measure("Keyless.MSBuild/", before);
-        Assert.AreEqual(11, measure.Requests, string.Join('\n', requests));
-        Assert.AreEqual(6, measure.Depth, string.Join('\n', requests));
-        Assert.HasCount(11, requests, "every request says who asks");
-    }
-
-    [TestMethod]
     public async Task Signs_an_index_and_every_manifest_in_it_with_one_certificate()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);

@@ -57,6 +57,24 @@ internal sealed class World : IAsyncDisposable
         return $"{Sandbox.RegistryHost}/{repository}@{digest}";
     }
 
+    /// <summary>Puts an index of new images into the registry.</summary>
+    /// <returns>Its bytes, and the reference.</returns>
+    public (byte[] Bytes, string Pinned) PushIndex(int platforms, string repository = "team/app")
+    {
+        var entries = new JsonArray();
+        for (int i = 0; i < platforms; i++)
+        {
+            RegistryManifest image = Sandbox.Registry.FindManifest(repository, Push(repository, null).Split('@')[1])!;
+            JsonObject entry = new() { ["mediaType"] = "application/vnd.oci.image.manifest.v1+json", ["size"] = image.Bytes.Length, ["digest"] = image.Digest };
+            entry["platform"] = new JsonObject { ["os"] = "linux", ["architecture"] = string.Create(CultureInfo.InvariantCulture, $"cpu{i}") };
+            entries.Add((JsonNode)entry);
+        }
+
+        const string type = "application/vnd.oci.image.index.v1+json";
+        byte[] index = Encoding.UTF8.GetBytes(new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = type, ["manifests"] = entries }.ToJsonString());
+        return (index, $"{Sandbox.RegistryHost}/{repository}@{Sandbox.Registry.PutManifest(repository, "1.0", index, type)}");
+    }
+
     public IReadOnlyList<RegistryManifest> Referrers(string pinned)
     {
         string[] parts = pinned[(pinned.IndexOf('/', StringComparison.Ordinal) + 1)..].Split('@');

@@ -336,24 +336,87 @@ public sealed class RegistryTests
         Descriptor image = world.Image();
         using Registry registry = world.Client();
         await AttachAsync(registry, image, "one");
-        var tags = new List<string>();
-        world.Server.Intercept = context =>
-        {
-            if (context.Request.Headers.IfMatch.ToString() is { Length: > 0 } tag)
-            {
-                tags.Add(tag);
-                if (tags.Count == 1)
-                {
-                    context.Response.StatusCode = 412;
-                }
-            }
-            return Task.CompletedTask;
-        };
+        var conditions = MoveTagOnce(world, image);
 
         await AttachAsync(registry, image, "two");
 
-        Assert.HasCount(2, tags);
+        Assert.HasCount(2, conditions);
         Assert.HasCount(2, (await registry.GetFallbackReferrersAsync(image.Digest, Cancel))!);
+    }
+
+    [TestMethod]
+    [DataRow(true, 14)]
+    [DataRow(false, 21)]
+    public async Task Lists_seven_images_side_by_side_and_reads_back_unless_the_registry_honours_If_Match(bool honours, int requests)
+    {
+        await using World world = await World.StartAsync(referrersApi: false, Cancel);
+        Descriptor[] images = [.. Enumerable.Range(0, 7).Select(i => world.Image($"{i}"))];
+        using Registry registry = world.Client();
+        await Task.WhenAll(images.Select(image => AttachAsync(registry, image, "one")));
+        if (honours)
+        {
+            // By a refusal alone a registry shows that it looks at the condition at all.
+            MoveTagOnce(world, images[0]);
+            await AttachAsync(registry, images[0], "two");
+            world.Server.Intercept = null;
+        }
+
+        world.Server.Delay = TimeSpan.FromMilliseconds(300);
+        long mark = world.Traffic.Mark();
+        await Task.WhenAll(images.Select(image => AttachAsync(registry, image, "three", true)));
+
+        // POST and PUT of the layer and PUT of the manifest, and what the tags cost.
+        TrafficMeasure measure = world.Traffic.Measure(since: mark);
+        Assert.AreEqual((7 * 3) + requests, measure.Requests);
+        Assert.AreEqual(honours ? 5 : 6, measure.Depth);
+    }
+
+    [TestMethod]
+    public async Task Takes_a_412_for_a_tag_that_has_not_moved_as_a_refusal()
+    {
+        await using World world = await World.StartAsync(referrersApi: false, Cancel);
+        Descriptor image = world.Image();
+        using Registry registry = world.Client();
+        await AttachAsync(registry, image, "one");
+        int refused = 0;
+        world.Server.Intercept = async context =>
+        {
+            if (context.Request.Method == "PUT" && context.Request.Path.Value!.EndsWith(image.Digest.Hex, StringComparison.Ordinal) && !context.Request.Path.Value.Contains("sha256:", StringComparison.Ordinal))
+            {
+                refused++;
+                context.Response.StatusCode = 412;
+                await context.WriteAsync("""{"errors":[{"code":"PRECONDITION","message":"configured as immutable"}]}"""u8.ToArray(), "application/json");
+            }
+        };
+
+        var no = await Assert.ThrowsExactlyAsync<RegistryException>(() => AttachAsync(registry, image, "two"));
+
+        Assert.AreEqual(RegistryFailure.Refused, no.Failure);
+        Assert.Contains("412 PRECONDITION: configured as immutable", no.Message);
+        Assert.AreEqual(1, refused);
+    }
+
+    [TestMethod]
+    public async Task Opens_another_upload_where_the_first_was_given_up()
+    {
+        await using World world = await World.StartAsync(cancel: Cancel);
+        Descriptor image = world.Image();
+        using Registry registry = world.Client();
+        BlobUpload upload = await registry.OpenUploadAsync(Cancel);
+        world.Server.Intercept = context =>
+        {
+            if (context.Request.Method == "PUT" && context.Request.Path.Value!.Contains("/uploads/", StringComparison.Ordinal))
+            {
+                context.Response.StatusCode = 404;
+                world.Server.Intercept = null;
+            }
+
+            return Task.CompletedTask;
+        };
+
+        await registry.AttachAsync(image, Thing("one"), false, upload, Cancel);
+
+        Assert.HasCount(1, world.Content.Referrers("app", image.Digest.ToString()));
     }
 
     [TestMethod]
@@ -458,9 +521,33 @@ public sealed class RegistryTests
         Assert.IsTrue(world.Traffic.Snapshot().All(e => e.UserAgent == World.UserAgent));
     }
 
+    /// <summary>A registry that honours If-Match, and whose tag moves once before the next write that gives one.</summary>
+    /// <returns>The conditions it was given.</returns>
+    private static List<string> MoveTagOnce(World world, Descriptor image)
+    {
+        string tag = $"sha256-{image.Digest.Hex}";
+        var conditions = new List<string>();
+        world.Content.HonoursIfMatch = true;
+        world.Server.Intercept = context =>
+        {
+            if (context.Request.Headers.IfMatch.ToString() is { Length: > 0 } condition)
+            {
+                conditions.Add(condition);
+                if (conditions.Count == 1)
+                {
+                    byte[] moved = [.. world.Content.FindManifest("app", tag)!.Bytes, (byte)'\n'];
+                    world.Content.PutManifest("app", tag, moved, MediaTypes.OciIndex);
+                }
+            }
+
+            return Task.CompletedTask;
+        };
+        return conditions;
+    }
+
     private static Attachment Thing(string name) =>
         new(ArtifactType, ArtifactType, Encoding.UTF8.GetBytes(name), [new("example.name", name), new("example.type", "a+b")]);
 
     private async Task<AttachedReferrer> AttachAsync(Registry registry, Descriptor image, string name, bool? present = null) =>
-        await registry.AttachAsync(image, Thing(name), present ?? await registry.HasBlobAsync(Attachment.EmptyConfigDigest, Cancel), Cancel);
+        await registry.AttachAsync(image, Thing(name), present ?? await registry.HasBlobAsync(Attachment.EmptyConfigDigest, Cancel), null, Cancel);
 }

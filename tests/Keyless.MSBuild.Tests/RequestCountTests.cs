@@ -1,0 +1,89 @@
+using System.Text;
+using Keyless.Sandbox;
+
+namespace Keyless.MSBuild.Tests;
+
+/// <summary>
+/// What a signature costs: every request counted, and how many of them have to wait for one another. One log, one timestamp authority, an
+/// anonymous registry without the empty config, trusted root and signing config at hand; all else comes on top.
+/// </summary>
+[TestClass]
+public sealed class RequestCountTests
+{
+    public required TestContext TestContext { get; init; }
+
+    [TestMethod]
+    [DataRow(RekorVersion.V2, true, 11, 5)]
+    [DataRow(RekorVersion.V1, true, 11, 5)]
+    [DataRow(RekorVersion.V2, false, 14, 8)]
+    public async Task One_image(RekorVersion rekor, bool referrersApi, int requests, int depth)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { Rekor = rekor, ReferrersApi = referrersApi });
+        string image = world.Push();
+
+        AssertCosts(world, world.Sign(image), requests, depth);
+    }
+
+    [TestMethod]
+    [DataRow(2, true, 21, 5)]
+    [DataRow(6, true, 41, 5)]
+    [DataRow(12, true, 71, 5)]
+    [DataRow(2, false, 30, 8)]
+    [DataRow(6, false, 62, 8)]
+    [DataRow(12, false, 110, 8)]
+    public async Task Six_platforms_wait_no_longer_than_two_or_twelve(int platforms, bool referrersApi, int requests, int depth)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { ReferrersApi = referrersApi });
+
+        AssertCosts(world, SignIndex(world, platforms), requests, depth);
+    }
+
+    [TestMethod]
+    public async Task An_index_that_is_named_is_read_once_more()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+
+        AssertCosts(world, world.Sign(world.PushIndex(6).Pinned), 42, 6);
+    }
+
+    [TestMethod]
+    public async Task Everything_waits_for_a_slow_log_together()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        KeylessSignContainer task = SignIndex(world, 6);
+        world.Sandbox.RekorV2Server.Delay = TimeSpan.FromSeconds(1);
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Exchange[] entries = [.. world.Sandbox.Traffic.Snapshot().Where(exchange => exchange.Part == "rekor-v2")];
+        Assert.HasCount(7, entries);
+        Assert.IsLessThan(entries.Min(entry => entry.Ended), entries.Max(entry => entry.Began), "the last had begun before the first was answered");
+    }
+
+    private static KeylessSignContainer SignIndex(World world, int platforms)
+    {
+        KeylessSignContainer task = world.Sign();
+        (task.ContainerRegistry, task.ContainerRepository) = (world.Sandbox.RegistryHost, "team/app");
+        task.GeneratedImageIndex = Encoding.UTF8.GetString(world.PushIndex(platforms).Bytes);
+        return task;
+    }
+
+    private static void AssertCosts(World world, KeylessSignContainer task, int requests, int depth)
+    {
+        // Longer than the jitter of a busy machine: what is sent together must not look like one after the other.
+        foreach (LoopbackServer server in world.Sandbox.Servers)
+        {
+            server.Delay = TimeSpan.FromMilliseconds(500);
+        }
+
+        long before = world.Sandbox.Traffic.Mark();
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        string[] all = [.. world.Sandbox.Traffic.Snapshot(before).Select(exchange => $"{exchange.Began}-{exchange.Ended} {exchange.Part} {exchange.Method} {exchange.Path} {exchange.Status}")];
+        TrafficMeasure measure = world.Sandbox.Traffic.Measure("Keyless.MSBuild/", before);
+        Assert.AreEqual(requests, measure.Requests, string.Join('\n', all));
+        Assert.AreEqual(depth, measure.Depth, string.Join('\n', all));
+        Assert.HasCount(requests, all, "every request says who asks");
+    }
+}
