@@ -51,19 +51,18 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
     private async Task<SignedImage> SignAsync(SigningSession session, Subject subject, CancellationToken cancel)
     {
         ImageToSign image = subject.Image;
-        Registry registry = registries[image.Reference];
-        // While the log works. If it fails, attaching tries once more, and says why.
-        Task config = subject.EmptyConfigPresent ? Task.CompletedTask : registry.PushEmptyConfigAsync(cancel);
+        Registry registry = registries.SignaturesOf(image.Reference);
         try
         {
             SignedBundle bundle = await signer.SignAsync(session, ArtifactDigest.Sha256(image.Digest.Hex), PredicateType, annotations, cancel);
             string path = kept.Keep(image.Digest, "bundle", bundle.Json);
-            AttachedReferrer referrer = await registry.AttachAsync(subject.Manifest, ToAttachment(bundle), subject.EmptyConfigPresent, subject.Upload, cancel);
+            AttachedReferrer referrer = await registry.AttachAsync(subject.Manifest, ToAttachment(bundle), subject.Upload, cancel);
             return new SignedImage(image, subject.Manifest.MediaType, path, referrer.Reference, bundle.Verified);
         }
         finally
         {
-            await config.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // Whoever attaches has waited for it already.
+            await subject.EmptyConfig.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -82,19 +81,16 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
     private async Task<Subject[]> ConfirmAsync(IReadOnlyList<ImageToSign> images, CancellationToken cancel)
     {
         ImageToSign[] named = await Task.WhenAll(images.Select(image => DescribeAsync(image, cancel)));
-        Dictionary<(string, string), Task<bool>> emptyConfigs = named.Select(image => image.Reference).DistinctBy(Repository).ToDictionary(
-            Repository, repository => registries[repository].HasBlobAsync(Attachment.EmptyConfigDigest, cancel));
         ImageToSign[][] children = await Task.WhenAll(named
             .Where(image => image.WithChildren && image.Manifest!.MediaType is MediaTypes.OciIndex or MediaTypes.DockerManifestList)
             .Select(index => ChildrenAsync(index, cancel)));
         ImageToSign[] all = [.. named, .. children.SelectMany(list => list).ExceptBy(named.Select(Place), Place).DistinctBy(Place)];
-        Task<BlobUpload[]> uploads = Task.WhenAll(all.Take(AtOnce).Select(image => registries[image.Reference].OpenUploadAsync(cancel)));
-        await Task.WhenAll([uploads, .. emptyConfigs.Values]);
-        return await Task.WhenAll(all.Select(async (image, i) =>
-            new Subject(image, image.Manifest!, await emptyConfigs[Repository(image.Reference)], (await uploads).ElementAtOrDefault(i))));
+        Task<BlobUpload[]> uploads = Task.WhenAll(all.Take(AtOnce).Select(image => registries.SignaturesOf(image.Reference).OpenUploadAsync(cancel)));
+        // Not waited for: its upload is opened while the log works.
+        Subject[] subjects = [.. all.Select(image => new Subject(image, image.Manifest!, registries.SignaturesOf(image.Reference).PrepareEmptyConfigAsync(cancel)))];
+        BlobUpload[] opened = await uploads;
+        return [.. subjects.Select((subject, i) => subject with { Upload = opened.ElementAtOrDefault(i) })];
     }
-
-    private static (string Registry, string Repository) Repository(ImageReference reference) => (reference.Registry, reference.Repository);
 
     private static (string Registry, string Repository, Digest Digest) Place(ImageToSign image) => (image.Reference.Registry, image.Reference.Repository, image.Digest);
 
@@ -139,6 +135,10 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
         }
     }
 
-    /// <param name="Upload">The place for the bundle; null where one is opened when it is its turn.</param>
-    private sealed record Subject(ImageToSign Image, Descriptor Manifest, bool EmptyConfigPresent, BlobUpload? Upload);
+    /// <param name="EmptyConfig">Ends when the registry has a place for it, or has it.</param>
+    private sealed record Subject(ImageToSign Image, Descriptor Manifest, Task EmptyConfig)
+    {
+        /// <summary>The place for the bundle; null where one is opened when it is its turn.</summary>
+        public BlobUpload? Upload { get; init; }
+    }
 }

@@ -106,7 +106,7 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
         TrustPolicy policy = image.Policy;
         var count = new Quorum.Count(policy);
         var signatures = new List<SignatureVerdict>();
-        var search = new SignatureSearch(registry, image.Reference.Pinned(digest), digest, policy.PredicateTypes);
+        var search = new SignatureSearch(registries.SignaturesOf(image.Reference), image.Reference.Pinned(digest), digest, policy.PredicateTypes);
         await foreach (FoundSignature found in search.ReadAsync(cancel))
         {
             SignatureVerdict signature = Judge(verifier, found, policy);

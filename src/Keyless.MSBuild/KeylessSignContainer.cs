@@ -68,7 +68,7 @@ public sealed class KeylessSignContainer : SigningTask
 
         using HttpClient services = CreateServiceClient();
         using HttpClient registry = CreateRegistryClient();
-        using var registries = new Registries(registry, new RegistryCredentials(EnvironmentVariable, RegistryAccess.Push), new RegistrySettings(Time, Note));
+        using var registries = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, new RegistrySettings(Time, Note), settings.SignatureRepository);
         var identities = new AmbientIdentity(settings.OidcProvider, services, UserAgent, EnvironmentVariable);
         var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog);
 

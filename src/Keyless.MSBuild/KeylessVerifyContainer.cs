@@ -49,6 +49,9 @@ public sealed class KeylessVerifyContainer : SigstoreTask
     /// <summary>Where the list of all refused signatures is kept, in <c>keyless/refused-images.txt</c>.</summary>
     public string IntermediateOutputPath { get; set; } = "";
 
+    /// <summary>Where signatures are looked for instead of beside each image, <c>registry/repository</c>.</summary>
+    public string ContainerSigningRepository { get; set; } = "";
+
     public string ContainerPinnedImagesFile { get; set; } = "";
 
     public string ContainerVerificationCache { get; set; } = "";
@@ -67,13 +70,14 @@ public sealed class KeylessVerifyContainer : SigstoreTask
     private protected override async Task RunAsync(CancellationToken cancel)
     {
         string report = CheckProperties();
+        ImageReference? signatures = Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository);
         var policies = new TrustPolicies(ContainerTrustPolicies, Time.GetUtcNow(), PathOf, Warn);
         ImageToVerify[] images = ReadImages(policies);
         IReadOnlyList<TrustedRoot> roots = await GetTrustedRootsAsync(cancel);
         policies.RequireFitting(roots);
 
         using HttpClient client = CreateRegistryClient();
-        using var registries = new Registries(client, new RegistryCredentials(EnvironmentVariable, RegistryAccess.Pull), new RegistrySettings(Time, Note));
+        using var registries = new Registries(client, EnvironmentVariable, RegistryAccess.Pull, new RegistrySettings(Time, Note), signatures);
         var verifier = new ImageVerifier(new Verifier(roots), registries, Time);
 
         var verdicts = new IReadOnlyList<ImageVerdict>?[images.Length];

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Keyless.Oci;
 using Microsoft.Build.Framework;
 
 namespace Keyless.MSBuild;
@@ -28,6 +29,27 @@ internal static class Setting
         return value.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParseExact(value, "c", CultureInfo.InvariantCulture, out TimeSpan duration) && duration > TimeSpan.Zero
             ? duration
             : throw new ConfigurationException(Diagnostics.UnknownValue, $"{name} is '{value}'; expected a duration such as 00:05:00");
+    }
+
+    /// <summary>A repository alone, <c>registry/repository</c>; null where there is none.</summary>
+    public static ImageReference? Repository(string name, string value)
+    {
+        if (value.Length == 0)
+        {
+            return null;
+        }
+
+        try
+        {
+            ImageReference repository = ImageReference.Parse(value);
+            return repository.Digest is null && !value.AsSpan(value.LastIndexOf('/') + 1).Contains(':')
+                ? repository
+                : throw new FormatException("it is a repository, without tag or digest");
+        }
+        catch (FormatException e)
+        {
+            throw new ConfigurationException(Diagnostics.MalformedReference, $"{name} '{value}' cannot be used: {e.Message}", e);
+        }
     }
 
     /// <summary>Refuses what is reserved and not built yet, so that nobody believes it happened.</summary>

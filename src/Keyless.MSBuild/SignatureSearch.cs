@@ -16,6 +16,7 @@ internal sealed record FoundSignature(string Format, string Reference, Func<Veri
 /// the fallback tag, then cosign 1 and 2's <c>.sig</c> tag. What the registry says of any of them is a claim, which decides at most what is looked
 /// at first. One search is for one image, and is read once.
 /// </summary>
+/// <param name="registry">Where signatures are, which need not be where the image is.</param>
 /// <param name="name">The image, for messages.</param>
 /// <param name="predicateTypes">Of the statements that are wanted.</param>
 internal sealed class SignatureSearch(Registry registry, string name, Digest image, IReadOnlyCollection<string> predicateTypes)

@@ -54,7 +54,6 @@ public abstract class SigningTask : SigstoreTask
             throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(ContainerSigningFormat)} is '{format}', which is not built yet; bundle is");
         }
 
-        Setting.NotYet(nameof(ContainerSigningRepository), ContainerSigningRepository);
         Setting.NotYetTrue(nameof(ContainerSigningSkipIfSigned), ContainerSigningSkipIfSigned);
         Setting.NotYet(nameof(ContainerSigningReport), ContainerSigningReport);
         Setting.NotYetTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput);
@@ -69,7 +68,8 @@ public abstract class SigningTask : SigstoreTask
             AllowHttp,
             Recursive: ContainerSigningRecursive.Length == 0 || Setting.IsTrue(nameof(ContainerSigningRecursive), ContainerSigningRecursive),
             Setting.IsTrue(nameof(ContainerSigningAcceptPublicLog), ContainerSigningAcceptPublicLog),
-            ReadAnnotations());
+            ReadAnnotations(),
+            Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository));
     }
 
     /// <summary>Attestations are not built yet; nobody shall believe there is one.</summary>
@@ -131,5 +131,6 @@ public abstract class SigningTask : SigstoreTask
 
 /// <summary>How and as whom to sign.</summary>
 /// <param name="AcceptPublicLog">Whether the user consents that an identity becomes public.</param>
+/// <param name="SignatureRepository">Where signatures go; null: beside each image.</param>
 internal sealed record SigningSettings(
-    SigstoreSource Source, string OidcProvider, bool AllowHttp, bool Recursive, bool AcceptPublicLog, IReadOnlyDictionary<string, string> Annotations);
+    SigstoreSource Source, string OidcProvider, bool AllowHttp, bool Recursive, bool AcceptPublicLog, IReadOnlyDictionary<string, string> Annotations, ImageReference? SignatureRepository);

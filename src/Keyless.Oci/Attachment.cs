@@ -12,7 +12,7 @@ public sealed record Attachment(
     /// <summary>The content of every empty config: <c>{}</c> (OCI image-spec "Guidance for an Empty Descriptor").</summary>
     public static ReadOnlyMemory<byte> EmptyConfig { get; } = "{}"u8.ToArray();
 
-    /// <summary>The digest of <see cref="EmptyConfig"/>, whose presence can be asked for before there is anything to attach.</summary>
+    /// <summary>The digest of <see cref="EmptyConfig"/>.</summary>
     public static Digest EmptyConfigDigest { get; } = Digest.Of(EmptyConfig.Span);
 
     // Media types are full of '+', which the default encoder escapes; these bytes are read by others and never by a browser.

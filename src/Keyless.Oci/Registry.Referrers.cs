@@ -12,8 +12,8 @@ public sealed partial class Registry
 {
     /// <summary>
     /// Everything that refers to a subject, unfiltered, by the referrers API, page by page: whoever has found what he wanted reads no further.
-    /// No page where the registry has no such API (404, 400, 405, 406, or an answer that is not exactly an OCI index). What cannot be read, or may
-    /// not be, is an error and never "none". The list is the registry's claim.
+    /// No page where the registry has no such API (404, 400, 405, 406, an answer that is not exactly an OCI index, or a redirect: GHCR sends to its
+    /// website, artifacthub/hub issue 4785). What cannot be read, or may not be, is an error and never "none". The list is the registry's claim.
     /// </summary>
     public async IAsyncEnumerable<IReadOnlyList<Descriptor>> ReadReferrersAsync(Digest subject, [EnumeratorCancellation] CancellationToken cancel)
     {
@@ -31,7 +31,7 @@ public sealed partial class Registry
 
             using HttpResponseMessage response = await SendAsync(HttpMethod.Get, page, request => Accept(request, MediaTypes.OciIndex), cancel);
             bool isIndex = response.StatusCode == HttpStatusCode.OK && response.Content.Headers.NonValidated.TryGetValues("Content-Type", out HeaderStringValues type) && type.ToString() == MediaTypes.OciIndex;
-            if (seen.Count == 1 && !isIndex && response.StatusCode is HttpStatusCode.OK or HttpStatusCode.NotFound or HttpStatusCode.BadRequest or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotAcceptable)
+            if (seen.Count == 1 && !isIndex && (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.NotFound or HttpStatusCode.BadRequest or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotAcceptable || IsRedirect(response)))
             {
                 yield break;
             }
@@ -74,11 +74,10 @@ public sealed partial class Registry
     /// registry said that it lists the manifest itself.
     /// </summary>
     /// <param name="subject">As <see cref="HeadManifestAsync(Digest, CancellationToken)"/> gave it.</param>
-    /// <param name="emptyConfigPresent">The answer to <see cref="HasBlobAsync"/> for <see cref="Attachment.EmptyConfigDigest"/>, asked for before anything was signed.</param>
     /// <param name="upload">A place for the layer, if one was opened; null otherwise.</param>
-    public async Task<AttachedReferrer> AttachAsync(Descriptor subject, Attachment attachment, bool emptyConfigPresent, BlobUpload? upload, CancellationToken cancel)
+    public async Task<AttachedReferrer> AttachAsync(Descriptor subject, Attachment attachment, BlobUpload? upload, CancellationToken cancel)
     {
-        await Task.WhenAll(emptyConfigPresent ? Task.CompletedTask : PushEmptyConfigAsync(cancel), PushLayerAsync(attachment.Content, upload, cancel));
+        await Task.WhenAll(PushEmptyConfigAsync(cancel), PushAsync(attachment.Content, upload, cancel));
 
         byte[] bytes = attachment.ToManifest(subject);
         var referrer = new Descriptor(MediaTypes.OciManifest, Digest.Of(bytes), bytes.Length)
@@ -97,7 +96,7 @@ public sealed partial class Registry
         return new AttachedReferrer(referrer, $"{host}/{repository}@{referrer.Digest}");
     }
 
-    private async Task PushLayerAsync(ReadOnlyMemory<byte> content, BlobUpload? upload, CancellationToken cancel)
+    private async Task PushAsync(ReadOnlyMemory<byte> content, BlobUpload? upload, CancellationToken cancel)
     {
         if (upload is not null)
         {
@@ -116,19 +115,36 @@ public sealed partial class Registry
     }
 
     /// <summary>
-    /// The config of every attachment, once, however many are attached side by side: distribution 2.8 writes a blob's link in place, and while that is half
+    /// Asks for the config of every attachment, <see cref="Attachment.EmptyConfig"/>, and opens a place for it where it is missing; once, however
+    /// often it is called. Best done before there is anything to attach.
+    /// </summary>
+    public Task PrepareEmptyConfigAsync(CancellationToken cancel) => OpenEmptyConfigAsync(cancel);
+
+    private Task<BlobUpload?> OpenEmptyConfigAsync(CancellationToken cancel)
+    {
+        lock (emptyConfigGate)
+        {
+            return emptyConfigUpload is { IsFaulted: false, IsCanceled: false } under ? under : emptyConfigUpload = OpenAsync();
+        }
+
+        async Task<BlobUpload?> OpenAsync() => await HasBlobAsync(Attachment.EmptyConfigDigest, cancel) ? null : await OpenUploadAsync(cancel);
+    }
+
+    /// <summary>
+    /// Once, however many referrers are attached side by side: distribution 2.8 writes a blob's link in place, and while that is half
     /// written it refuses every manifest with the blob (DIGEST_INVALID).
     /// </summary>
-    public async Task PushEmptyConfigAsync(CancellationToken cancel)
+    private async Task PushEmptyConfigAsync(CancellationToken cancel)
     {
         await emptyConfigTurn.WaitAsync(cancel);
         try
         {
-            if (!emptyConfigPushed)
+            if (!emptyConfigThere && await OpenEmptyConfigAsync(cancel) is { } upload)
             {
-                await PushBlobAsync(Attachment.EmptyConfig, cancel);
-                emptyConfigPushed = true;
+                await PushAsync(Attachment.EmptyConfig, upload, cancel);
             }
+
+            emptyConfigThere = true;
         }
         finally
         {
@@ -160,7 +176,7 @@ public sealed partial class Registry
                 if (refusal is not null)
                 {
                     // Harbor answers 412 for a tag that is immutable, too. Only where the tag has moved was it our condition that failed.
-                    honoursIfMatch = condition is not null && current?.ETag != condition ? true : throw refusal;
+                    honoursIfMatch = condition is not null && current?.ETag != condition ? true : throw Unwritable(refusal);
                 }
 
                 if (Lists(current?.Manifest, referrer))
@@ -189,6 +205,10 @@ public sealed partial class Registry
                     refusal = e;
                     continue;
                 }
+                catch (RegistryException e) when (e.Failure == RegistryFailure.Refused && current is not null)
+                {
+                    throw Unwritable(e);
+                }
 
                 if ((honoursIfMatch && condition is not null) || Lists((await FindFallbackAsync(tag, cancel))?.Manifest, referrer))
                 {
@@ -202,6 +222,10 @@ public sealed partial class Registry
             turn.Release();
         }
     }
+
+    /// <summary>Where tags are immutable (ECR, Harbor), a first signature can be listed and no second.</summary>
+    private static RegistryException Unwritable(RegistryException refusal) =>
+        new(refusal.Failure, $"{refusal.Message}; this tag lists what refers to the image, and has to stay writable: except sha256-* where the registry makes tags immutable", refusal.Status, refusal);
 
     private byte[] Append(ReadOnlyMemory<byte>? index, Descriptor referrer, string tag)
     {

@@ -37,7 +37,9 @@ public sealed partial class Registry : IDisposable
     private readonly string repository;
     private readonly ConcurrentDictionary<string, SemaphoreSlim> fallbackTurns = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim emptyConfigTurn = new(1, 1);
-    private bool emptyConfigPushed;
+    private readonly Lock emptyConfigGate = new();
+    private Task<BlobUpload?>? emptyConfigUpload;
+    private bool emptyConfigThere;
     private volatile bool honoursIfMatch;
 
     // Where requests go by the registry's name, and where the transport has found them to arrive: http only for an insecure registry.
@@ -286,8 +288,7 @@ public sealed partial class Registry : IDisposable
         for (int hops = 0; ; hops++)
         {
             HttpResponseMessage response = await SendAsync(method, address, shape, cancel);
-            if (response.StatusCode is not (HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther
-                or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect))
+            if (!IsRedirect(response))
             {
                 return response;
             }
@@ -308,6 +309,9 @@ public sealed partial class Registry : IDisposable
         }
     }
 
+    private static bool IsRedirect(HttpResponseMessage response) => response.StatusCode
+        is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;
+
     /// <summary>
     /// One request, and once more if the registry asks who we are. Only the registry's own origin ever sees or gets an answer to that:
     /// storage hosts are strangers (GHSA-vh4v-2xq2-g5cg).
@@ -322,9 +326,20 @@ public sealed partial class Registry : IDisposable
             origin = new Uri(response.RequestMessage!.RequestUri!.GetLeftPart(UriPartial.Authority));
         }
 
-        if (response.StatusCode != HttpStatusCode.Unauthorized || !own)
+        if (response.StatusCode != HttpStatusCode.Unauthorized)
         {
             return response;
+        }
+
+        if (!own)
+        {
+            using (response)
+            {
+                throw new RegistryException(
+                    RegistryFailure.Unauthorized,
+                    $"{RegistryException.Describe(method, address)} → 401: {host} sent us there, and what it is to be told in confidence goes to no other name",
+                    response.StatusCode);
+            }
         }
 
         using (response)

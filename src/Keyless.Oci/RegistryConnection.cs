@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -80,6 +81,12 @@ internal sealed class RegistryConnection(HttpClient http, string userAgent, Time
         if (response.StatusCode != HttpStatusCode.Unauthorized && await OwnWordsAsync(response, cancel) is { } words)
         {
             message += $" {RegistryException.OneLine(redact(words), Limits.ErrorText)}";
+        }
+
+        if (response.Headers.RetryAfter is { } wait)
+        {
+            TimeSpan pause = wait.Delta ?? wait.Date - time.GetUtcNow() ?? TimeSpan.Zero;
+            message += string.Create(CultureInfo.InvariantCulture, $" (it asks to wait {Math.Max(0, Math.Ceiling(pause.TotalSeconds)):0} s)");
         }
 
         return new RegistryException(RegistryException.FailureOf(response.StatusCode), message, response.StatusCode);

@@ -15,7 +15,10 @@ public enum RegistryAccess
 /// Finds the credentials a push or pull by the .NET SDK would use: the <c>DOTNET_CONTAINER_…</c> variables, then the files of docker and podman
 /// with their credential helpers, then none. Nothing is read but what the environment delegate names, and nothing is remembered.
 /// </summary>
-public sealed class RegistryCredentials(Func<string, string?> environment, RegistryAccess access)
+/// <param name="useVariables">
+/// Whether the variables count. They name no host: they are for the registry that images are pushed to or pulled from, and for no other.
+/// </param>
+public sealed class RegistryCredentials(Func<string, string?> environment, RegistryAccess access, bool useVariables = true)
 {
     // How docker names its own registry in files and to helpers.
     private const string DockerHubKey = "https://index.docker.io/v1/";
@@ -28,8 +31,8 @@ public sealed class RegistryCredentials(Func<string, string?> environment, Regis
     /// <exception cref="RegistryException">A file cannot be read or parsed, or a helper failed: other credentials are not tried in their place.</exception>
     public async Task<RegistryCredential> FindAsync(string registry, string repository, CancellationToken cancel)
     {
-        string[] pairs = access == RegistryAccess.Push
-            ? ["DOTNET_CONTAINER_PUSH_REGISTRY", "DOTNET_CONTAINER_REGISTRY", "SDK_CONTAINER_REGISTRY"]
+        string[] pairs = !useVariables ? []
+            : access == RegistryAccess.Push ? ["DOTNET_CONTAINER_PUSH_REGISTRY", "DOTNET_CONTAINER_REGISTRY", "SDK_CONTAINER_REGISTRY"]
             : ["DOTNET_CONTAINER_PULL_REGISTRY", "DOTNET_CONTAINER_REGISTRY", "SDK_CONTAINER_REGISTRY"];
         foreach (string pair in pairs)
         {

@@ -6,7 +6,7 @@ namespace Keyless.Sandbox;
 
 /// <summary>
 /// An OCI registry in memory (distribution-spec 1.1): manifests, blobs with every form of upload, tags, catalog, and the
-/// referrers API, which can be switched off to look like the many registries that lack it. Anybody may pull and push.
+/// referrers API, which can be switched off to look like the many registries that lack it.
 /// </summary>
 public sealed partial class Registry
 {
@@ -17,6 +17,25 @@ public sealed partial class Registry
     private const int LargestManifest = 4 << 20;
 
     private readonly RegistryContent content = new();
+    private readonly RegistryGate gate;
+    private int requests;
+
+    /// <summary>A registry that anybody may pull from and push to.</summary>
+    public Registry()
+        : this(RegistryLogin.None, new Dictionary<string, string>(), new Dictionary<string, string>())
+    {
+    }
+
+    /// <param name="users">Passwords by user.</param>
+    /// <param name="identityTokens">Users by identity token.</param>
+    public Registry(RegistryLogin login, IReadOnlyDictionary<string, string> users, IReadOnlyDictionary<string, string> identityTokens) =>
+        gate = new RegistryGate { Login = login, Users = users, IdentityTokens = identityTokens };
+
+    /// <summary>Every request, with the user it was from.</summary>
+    public IReadOnlyList<RegistryVisit> Visits => gate.Visits;
+
+    /// <summary>May be changed at any time.</summary>
+    public RegistryQuirks Quirks { get; set; } = new();
 
     /// <summary>Whether referrers are listed. May be changed at any time: without it, what was pushed has still its subject.</summary>
     public bool ReferrersApi { get; set; } = true;
@@ -61,6 +80,8 @@ public sealed partial class Registry
 
     public void Map(IEndpointRouteBuilder routes)
     {
+        routes.Map(RegistryGate.TokenPath, TokenAsync);
+        routes.Map("/storage/{**path}", StorageAsync);
         routes.Map("/v2", AnswerAsync);
         routes.Map("/v2/{**path}", AnswerAsync);
     }
@@ -91,6 +112,15 @@ public sealed partial class Registry
     {
         context.Response.Headers["Docker-Distribution-Api-Version"] = "registry/2.0";
         string path = context.Request.Path.ToString();
+        Match address = Address().Match(path);
+        string name = address.Groups["name"].Value, rest = address.Groups["rest"].Value;
+        gate.Admit(context, name);
+        if (Quirks.RequestsAllowed < Interlocked.Increment(ref requests))
+        {
+            context.Response.Headers.RetryAfter = "30";
+            throw new RegistryError(429, "TOOMANYREQUESTS", "You have reached your rate limit.");
+        }
+
         if (path is "/v2" or "/v2/")
         {
             return context.Response.WriteJsonAsync(new JsonObject());
@@ -101,8 +131,6 @@ public sealed partial class Registry
             return ListAsync(context, new JsonObject(), "repositories", Repositories);
         }
 
-        Match address = Address().Match(path);
-        string name = address.Groups["name"].Value, rest = address.Groups["rest"].Value;
         if (!address.Success || name.Length > 255)
         {
             throw new RegistryError(404, "NAME_INVALID", "the path names neither a repository nor anything in it");
@@ -164,6 +192,7 @@ public sealed partial class Registry
         }
 
         content.RequireMentioned(name, manifest);
+        RequireTaken(name, reference, manifest);
         if (HonoursIfMatch && context.Request.Headers.IfMatch.ToString() is { Length: > 0 } expected && expected != ETag(FindManifest(name, reference)))
         {
             throw new RegistryError(412, "PRECONDITION_FAILED", $"{reference} is another manifest by now");
@@ -172,12 +201,34 @@ public sealed partial class Registry
         content.PutManifest(name, byDigest ? null : reference, manifest);
 
         // distribution-spec, "Pushing Manifests with Subject": the header says that the client need not keep the fallback tag.
-        if (ReferrersApi && manifest.Subject is { } subject)
+        if (ReferrersApi && !Quirks.ReferrersLeadElsewhere && manifest.Subject is { } subject)
         {
             context.Response.Headers["OCI-Subject"] = subject;
         }
 
         Created(context, $"/v2/{name}/manifests/{manifest.Digest}", manifest.Digest);
+    }
+
+    /// <summary>What the quirks have against a manifest.</summary>
+    private void RequireTaken(string name, string reference, RegistryManifest manifest)
+    {
+        if (Quirks.ImageConfigsOnly && manifest.ConfigMediaType is { } config && config is not ("application/vnd.oci.image.config.v1+json" or "application/vnd.docker.container.image.v1+json"))
+        {
+            throw new RegistryError(400, "MANIFEST_INVALID", "manifest invalid");
+        }
+
+        if (reference.Contains(':', StringComparison.Ordinal) || FindManifest(name, reference) is not { } present || present.Digest == manifest.Digest)
+        {
+            return;
+        }
+
+        switch (Quirks.ImmutableTags)
+        {
+            case ImmutableTags.AsEcr:
+                throw new RegistryError(400, "TAG_INVALID", $"The image tag '{reference}' already exists in the '{name}' repository and cannot be overwritten because the tag is immutable.");
+            case ImmutableTags.AsHarbor:
+                throw new RegistryError(412, "PRECONDITION", $"Failed to process request due to '{name}:{reference}' configured as immutable.");
+        }
     }
 
     private Task DeleteManifestAsync(HttpContext context, string name, string reference)
@@ -190,6 +241,13 @@ public sealed partial class Registry
     {
         RegistryDigest.Require(digest);
         byte[] bytes = FindBlob(name, digest) ?? throw new RegistryError(404, "BLOB_UNKNOWN", $"there is no blob {digest} in {name}");
+        if (Quirks.BlobsElsewhere && HttpMethods.IsGet(context.Request.Method))
+        {
+            context.Response.StatusCode = StatusCodes.Status307TemporaryRedirect;
+            context.Response.Headers.Location = $"http://{OtherName(context.Request)}/storage/{name}/{digest}?sig=canary-signature";
+            return Task.CompletedTask;
+        }
+
         context.Response.Headers["Docker-Content-Digest"] = digest;
         return TypedResults.Bytes(bytes, "application/octet-stream", enableRangeProcessing: true).ExecuteAsync(context);
     }
@@ -272,6 +330,13 @@ public sealed partial class Registry
 
     private Task ListReferrersAsync(HttpContext context, string name, string digest)
     {
+        if (Quirks.ReferrersLeadElsewhere)
+        {
+            context.Response.StatusCode = StatusCodes.Status303SeeOther;
+            context.Response.Headers.Location = $"https://website.invalid/-/v2/packages/container/package/{Uri.EscapeDataString(name)}%2Freferrers%2Fsha256";
+            return Task.CompletedTask;
+        }
+
         if (!ReferrersApi)
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
@@ -284,6 +349,17 @@ public sealed partial class Registry
             context.Response.Headers["OCI-Filters-Applied"] = "artifactType";
             referrers = referrers.Where(referrer => referrer.ArtifactType == wanted);
         }
+        if (Quirks.ReferrersPerPage is { } size)
+        {
+            int at = int.TryParse(context.Request.Query["after"], NumberStyles.None, CultureInfo.InvariantCulture, out int after) ? after : 0;
+            if (referrers.Skip(at + size).Any())
+            {
+                context.Response.Headers.Link = string.Create(CultureInfo.InvariantCulture, $"<{context.Request.Path}?after={at + size}>; rel=\"next\"");
+            }
+
+            referrers = referrers.Skip(at).Take(size);
+        }
+
         return context.Response.WriteJsonAsync(
             new JsonObject
             {
@@ -352,6 +428,34 @@ public sealed partial class Registry
         return bytes.ToArray();
     }
 
+    private Task TokenAsync(HttpContext context)
+    {
+        if (Quirks.AccessTokenOnly)
+        {
+            string service = HttpMethods.IsPost(context.Request.Method) ? context.Request.Form["service"].ToString() : context.Request.Query["service"].ToString();
+            if (service != context.Request.Host.Value)
+            {
+                context.Response.StatusCode = StatusCodes.Status400BadRequest;
+                return Task.CompletedTask;
+            }
+        }
+
+        return gate.TokenAsync(context, alsoAsToken: !Quirks.AccessTokenOnly);
+    }
+
+    /// <summary>Pre-signed, so a second proof of identity is one too many.</summary>
+    private Task StorageAsync(HttpContext context, string path)
+    {
+        int slash = path.LastIndexOf('/');
+        return context.Request.Headers.Authorization.Count == 0 && FindBlob(path[..slash], path[(slash + 1)..]) is { } bytes
+            ? TypedResults.Bytes(bytes, "application/octet-stream").ExecuteAsync(context)
+            : TypedResults.BadRequest().ExecuteAsync(context);
+    }
+
+    /// <summary>The same server under its other name, which for a client is another origin.</summary>
+    private static string OtherName(HttpRequest request) => string.Create(CultureInfo.InvariantCulture,
+        $"{(request.Host.Host == "localhost" ? "127.0.0.1" : "localhost")}:{request.Host.Port}");
+
     private static void Created(HttpContext context, string location, string digest)
     {
         context.Response.StatusCode = StatusCodes.Status201Created;
@@ -359,10 +463,11 @@ public sealed partial class Registry
         context.Response.Headers["Docker-Content-Digest"] = digest;
     }
 
-    private static void Accepted(HttpContext context, string name, RegistryUpload upload)
+    private void Accepted(HttpContext context, string name, RegistryUpload upload)
     {
         context.Response.StatusCode = StatusCodes.Status202Accepted;
-        context.Response.Headers.Location = $"/v2/{name}/blobs/uploads/{upload.Id}";
+        string origin = Quirks.UploadsElsewhere ? $"http://{OtherName(context.Request)}" : "";
+        context.Response.Headers.Location = $"{origin}/v2/{name}/blobs/uploads/{upload.Id}";
         context.Response.Headers.Range = $"0-{Math.Max(0, upload.Length - 1)}";
         context.Response.Headers["Docker-Upload-UUID"] = upload.Id;
     }

@@ -23,6 +23,9 @@ public sealed record RegistryManifest(string Digest, string MediaType, byte[] By
     /// <summary>Digest and size of the manifests this needs; its subject is none of them.</summary>
     internal IReadOnlyList<(string Digest, long Size)> Manifests { get; private init; } = [];
 
+    /// <summary>Null in an index.</summary>
+    internal string? ConfigMediaType { get; private init; }
+
     private JsonObject? Annotations { get; init; }
 
     /// <param name="mediaType">The <c>Content-Type</c> of the push.</param>
@@ -62,6 +65,7 @@ public sealed record RegistryManifest(string Digest, string MediaType, byte[] By
                 // A layer with urls is fetched from there, so it need not be here (image-spec, "Non-Distributable Layers").
                 Blobs = isImage ? [Mentioned(config!), .. Members(manifest, "layers").Where(layer => layer?["urls"] is null).Select(Mentioned)] : [],
                 Manifests = isImage ? [] : [.. Members(manifest, "manifests").Select(Mentioned)],
+                ConfigMediaType = (string?)config?["mediaType"],
                 Annotations = (JsonObject?)manifest["annotations"],
             };
         }

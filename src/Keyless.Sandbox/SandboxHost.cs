@@ -19,7 +19,7 @@ public sealed class SandboxHost : IAsyncDisposable
     private SandboxHost(SandboxOptions options)
     {
         TimeProvider time = options.TimeProvider;
-        Registry = new Registry { ReferrersApi = options.ReferrersApi };
+        Registry = new Registry(options.RegistryLogin, options.RegistryUsers, options.RegistryIdentityTokens) { ReferrersApi = options.ReferrersApi, Quirks = options.RegistryQuirks };
         Issuer = new OidcIssuer(time);
         CtLog = new CtLog(time);
         Fulcio = new Fulcio(CtLog, Issuer.Validate, time);

@@ -27,6 +27,18 @@ public sealed record SandboxOptions
     /// <summary>Whether the registry lists referrers; without it clients keep the fallback tag.</summary>
     public bool ReferrersApi { get; init; } = true;
 
+    /// <summary>How the registry finds out who asks.</summary>
+    public RegistryLogin RegistryLogin { get; init; }
+
+    /// <summary>The registry's users, with their passwords.</summary>
+    public IReadOnlyDictionary<string, string> RegistryUsers { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Users by identity token, as <c>docker login</c> keeps it for some registries.</summary>
+    public IReadOnlyDictionary<string, string> RegistryIdentityTokens { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Whose peculiarities the registry has.</summary>
+    public RegistryQuirks RegistryQuirks { get; init; } = new();
+
     /// <summary>The log in the signing config. Both run, and the trusted root names both.</summary>
     public RekorVersion Rekor { get; init; } = RekorVersion.V2;
 

@@ -109,7 +109,7 @@ internal sealed class Cosign(World world, int version)
 
     private Task<ToolResult> RunAsync(string[] arguments, bool experimental = false)
     {
-        var environment = new Dictionary<string, string>(world.Sandbox.Environment) { ["COSIGN_PASSWORD"] = KeyPassword };
+        var environment = new Dictionary<string, string>(world.Sandbox.Environment.Concat(world.CosignEnvironment)) { ["COSIGN_PASSWORD"] = KeyPassword };
         if (experimental)
         {
             environment["COSIGN_EXPERIMENTAL"] = "1";

@@ -67,6 +67,13 @@ internal sealed class World : IAsyncDisposable
         return new World(await SandboxHost.StartAsync(options, cancel), distribution, cancel);
     }
 
+    /// <param name="distribution">From then on the world's to end.</param>
+    public static async Task<World> StartAsync(Distribution distribution, CancellationToken cancel) =>
+        new(await SandboxHost.StartAsync(cancel: cancel), distribution, cancel);
+
+    /// <summary>On top of what every cosign gets.</summary>
+    public Dictionary<string, string> CosignEnvironment { get; } = [];
+
     /// <inheritdoc cref="PlainRegistry.PushAsync"/>
     public Task<string> PushAsync(string repository = "team/app") => Registry.PushAsync(repository);
 
@@ -85,12 +92,16 @@ internal sealed class World : IAsyncDisposable
         return [.. found["referrers"]!.AsArray().Select(referrer => referrer!)];
     }
 
-    /// <inheritdoc cref="SignAll"/>
+    /// <inheritdoc cref="SignAll(string, ValueTuple{string, string}[])"/>
     public ITaskItem Sign(string image, params (string Name, string Value)[] annotations) => SignAll(image, annotations).Single();
 
     /// <summary>Signs with our task.</summary>
     /// <returns>The items that it gives to the build.</returns>
-    public ITaskItem[] SignAll(string image, params (string Name, string Value)[] annotations)
+    public ITaskItem[] SignAll(string image, params (string Name, string Value)[] annotations) => SignAll(image, "", annotations);
+
+    /// <inheritdoc cref="SignAll(string, ValueTuple{string, string}[])"/>
+    /// <param name="repository">Keeps the signature, if not the image's own does.</param>
+    public ITaskItem[] SignAll(string image, string repository, params (string Name, string Value)[] annotations)
     {
         var task = new KeylessSignContainer
         {
@@ -101,6 +112,7 @@ internal sealed class World : IAsyncDisposable
             ContainersToSign = [new TaskItem(image)],
             ContainerSigningAnnotations = [.. annotations.Select(annotation => new TaskItem(annotation.Name, new Dictionary<string, string> { ["Value"] = annotation.Value }))],
             ContainerSigningBundleDirectory = "bundles",
+            ContainerSigningRepository = repository,
             SigstoreInstance = "client_trust_config.json",
         };
         Assert.IsTrue(task.Execute(), Said(task));

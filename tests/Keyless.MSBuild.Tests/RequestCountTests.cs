@@ -73,7 +73,7 @@ public sealed class RequestCountTests
         // Longer than the jitter of a busy machine: what is sent together must not look like one after the other.
         foreach (LoopbackServer server in world.Sandbox.Servers)
         {
-            server.Delay = TimeSpan.FromMilliseconds(500);
+            server.Delay = TimeSpan.FromMilliseconds(800);
         }
 
         long before = world.Sandbox.Traffic.Mark();

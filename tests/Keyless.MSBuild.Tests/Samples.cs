@@ -67,7 +67,8 @@ internal static class Samples
 
     /// <summary><c>dotnet build -t:…</c> of DeployVerified.</summary>
     public static async Task<DotNetResult> DeployAsync(
-        SandboxHost sandbox, string image, string signer, IEnumerable<string> properties, CancellationToken cancel, string target = "-t:VerifyContainerImages")
+        SandboxHost sandbox, string image, string signer, IEnumerable<string> properties, CancellationToken cancel, string target = "-t:VerifyContainerImages",
+        IReadOnlyDictionary<string, string>? environment = null)
     {
         MustBeReady(await RestoringDeploy.Value);
         string own = Folder[$"run-{Interlocked.Increment(ref runs)}"];
@@ -79,7 +80,7 @@ internal static class Samples
                 $"-p:Image={image}", $"-p:Signer={signer}", $"-p:SignerIssuer={sandbox.Issuer.Url}", $"-p:SigstoreTrustedRoot={own}/sandbox/trusted_root.json",
                 .. properties,
             ],
-            await EnvironmentAsync(new Dictionary<string, string>()),
+            await EnvironmentAsync(environment ?? new Dictionary<string, string>()),
             cancel);
     }
 
