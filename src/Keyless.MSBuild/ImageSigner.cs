@@ -51,19 +51,10 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
     private async Task<SignedImage> SignAsync(SigningSession session, Subject subject, CancellationToken cancel)
     {
         ImageToSign image = subject.Image;
-        Registry registry = registries.SignaturesOf(image.Reference);
-        try
-        {
-            SignedBundle bundle = await signer.SignAsync(session, ArtifactDigest.Sha256(image.Digest.Hex), PredicateType, annotations, cancel);
-            string path = kept.Keep(image.Digest, "bundle", bundle.Json);
-            AttachedReferrer referrer = await registry.AttachAsync(subject.Manifest, ToAttachment(bundle), subject.Upload, cancel);
-            return new SignedImage(image, subject.Manifest.MediaType, path, referrer.Reference, bundle.Verified);
-        }
-        finally
-        {
-            // Whoever attaches has waited for it already.
-            await subject.EmptyConfig.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
+        SignedBundle bundle = await signer.SignAsync(session, ArtifactDigest.Sha256(image.Digest.Hex), PredicateType, annotations, cancel);
+        string path = kept.Keep(image.Digest, "bundle", bundle.Json);
+        AttachedReferrer referrer = await registries.SignaturesOf(image.Reference).AttachAsync(subject.Manifest, ToAttachment(bundle), subject.Upload, cancel);
+        return new SignedImage(image, subject.Manifest.MediaType, path, referrer.Reference, bundle.Verified);
     }
 
     /// <summary>The referrer's manifest depends on the bundle alone, so that pushing it twice makes one.</summary>
@@ -86,10 +77,9 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
             .Select(index => ChildrenAsync(index, cancel)));
         ImageToSign[] all = [.. named, .. children.SelectMany(list => list).ExceptBy(named.Select(Place), Place).DistinctBy(Place)];
         Task<BlobUpload[]> uploads = Task.WhenAll(all.Take(AtOnce).Select(image => registries.SignaturesOf(image.Reference).OpenUploadAsync(cancel)));
-        // Not waited for: its upload is opened while the log works.
-        Subject[] subjects = [.. all.Select(image => new Subject(image, image.Manifest!, registries.SignaturesOf(image.Reference).PrepareEmptyConfigAsync(cancel)))];
+        await Task.WhenAll([uploads, .. all.Select(image => registries.SignaturesOf(image.Reference).PrepareEmptyConfigAsync(cancel))]);
         BlobUpload[] opened = await uploads;
-        return [.. subjects.Select((subject, i) => subject with { Upload = opened.ElementAtOrDefault(i) })];
+        return [.. all.Select((image, i) => new Subject(image, image.Manifest!, opened.ElementAtOrDefault(i)))];
     }
 
     private static (string Registry, string Repository, Digest Digest) Place(ImageToSign image) => (image.Reference.Registry, image.Reference.Repository, image.Digest);
@@ -135,10 +125,6 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
         }
     }
 
-    /// <param name="EmptyConfig">Ends when the registry has a place for it, or has it.</param>
-    private sealed record Subject(ImageToSign Image, Descriptor Manifest, Task EmptyConfig)
-    {
-        /// <summary>The place for the bundle; null where one is opened when it is its turn.</summary>
-        public BlobUpload? Upload { get; init; }
-    }
+    /// <param name="Upload">The place for the bundle; null where one is opened when it is its turn.</param>
+    private sealed record Subject(ImageToSign Image, Descriptor Manifest, BlobUpload? Upload);
 }

@@ -115,19 +115,26 @@ public sealed partial class Registry
     }
 
     /// <summary>
-    /// Asks for the config of every attachment, <see cref="Attachment.EmptyConfig"/>, and opens a place for it where it is missing; once, however
-    /// often it is called. Best done before there is anything to attach.
+    /// Asks for the config of every attachment, <see cref="Attachment.EmptyConfig"/>, and where it is missing begins to open a place for it; once,
+    /// however often it is called. Best done before there is anything to attach.
     /// </summary>
-    public Task PrepareEmptyConfigAsync(CancellationToken cancel) => OpenEmptyConfigAsync(cancel);
+    /// <returns>Whether it is there. The place is waited for by whoever attaches.</returns>
+    public Task<bool> PrepareEmptyConfigAsync(CancellationToken cancel) => EmptyConfig(cancel).Present;
 
-    private Task<BlobUpload?> OpenEmptyConfigAsync(CancellationToken cancel)
+    private (Task<bool> Present, Task<BlobUpload?> Upload) EmptyConfig(CancellationToken cancel)
     {
         lock (emptyConfigGate)
         {
-            return emptyConfigUpload is { IsFaulted: false, IsCanceled: false } under ? under : emptyConfigUpload = OpenAsync();
+            if (emptyConfig is not { Upload: { IsFaulted: false, IsCanceled: false } })
+            {
+                Task<bool> present = HasBlobAsync(Attachment.EmptyConfigDigest, cancel);
+                emptyConfig = (present, OpenAsync(present));
+            }
+
+            return emptyConfig.Value;
         }
 
-        async Task<BlobUpload?> OpenAsync() => await HasBlobAsync(Attachment.EmptyConfigDigest, cancel) ? null : await OpenUploadAsync(cancel);
+        async Task<BlobUpload?> OpenAsync(Task<bool> present) => await present ? null : await OpenUploadAsync(cancel);
     }
 
     /// <summary>
@@ -139,7 +146,7 @@ public sealed partial class Registry
         await emptyConfigTurn.WaitAsync(cancel);
         try
         {
-            if (!emptyConfigThere && await OpenEmptyConfigAsync(cancel) is { } upload)
+            if (!emptyConfigThere && await EmptyConfig(cancel).Upload is { } upload)
             {
                 await PushAsync(Attachment.EmptyConfig, upload, cancel);
             }

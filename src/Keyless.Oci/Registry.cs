@@ -38,7 +38,7 @@ public sealed partial class Registry : IDisposable
     private readonly ConcurrentDictionary<string, SemaphoreSlim> fallbackTurns = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim emptyConfigTurn = new(1, 1);
     private readonly Lock emptyConfigGate = new();
-    private Task<BlobUpload?>? emptyConfigUpload;
+    private (Task<bool> Present, Task<BlobUpload?> Upload)? emptyConfig;
     private bool emptyConfigThere;
     private volatile bool honoursIfMatch;
 

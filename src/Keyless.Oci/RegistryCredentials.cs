@@ -52,23 +52,35 @@ public sealed class RegistryCredentials(Func<string, string?> environment, Regis
         return RegistryCredential.Anonymous;
     }
 
+    /// <summary>As the SDK's library reads them (Valleysoft.DockerCredsProvider 2.2.4): a file that is named is the only one.</summary>
     private IEnumerable<string> ConfigurationFiles()
     {
         if (environment("REGISTRY_AUTH_FILE") is { Length: > 0 } named)
         {
             yield return named;
+            yield break;
         }
 
+        string? home = environment(OperatingSystem.IsWindows() ? "USERPROFILE" : "HOME") is { Length: > 0 } own ? own : null;
         if (environment("XDG_RUNTIME_DIR") is { Length: > 0 } runtime)
         {
             yield return Path.Combine(runtime, "containers", "auth.json");
+        }
+
+        if (environment("XDG_CONFIG_DIR") is { Length: > 0 } settings)
+        {
+            yield return Path.Combine(settings, "containers", "auth.json");
+        }
+        else if (home is not null)
+        {
+            yield return Path.Combine(home, ".config", "containers", "auth.json");
         }
 
         if (environment("DOCKER_CONFIG") is { Length: > 0 } docker)
         {
             yield return Path.Combine(docker, "config.json");
         }
-        else if (environment(OperatingSystem.IsWindows() ? "USERPROFILE" : "HOME") is { Length: > 0 } home)
+        else if (home is not null)
         {
             yield return Path.Combine(home, ".docker", "config.json");
         }

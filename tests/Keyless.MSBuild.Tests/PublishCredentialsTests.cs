@@ -14,7 +14,7 @@ public sealed class PublishCredentialsTests
 {
     private static readonly string[] Sources =
     [
-        "DOTNET_CONTAINER_PUSH_REGISTRY", "DOTNET_CONTAINER_REGISTRY", "SDK_CONTAINER_REGISTRY", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "DOCKER_CONFIG", "HOME",
+        "DOTNET_CONTAINER_PUSH_REGISTRY", "DOTNET_CONTAINER_REGISTRY", "SDK_CONTAINER_REGISTRY", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_DIR", "DOCKER_CONFIG", "HOME",
     ];
 
     public required TestContext TestContext { get; init; }
@@ -25,6 +25,7 @@ public sealed class PublishCredentialsTests
     [DataRow("SDK_CONTAINER_REGISTRY")]
     [DataRow("REGISTRY_AUTH_FILE")]
     [DataRow("XDG_RUNTIME_DIR")]
+    [DataRow("XDG_CONFIG_DIR")]
     [DataRow("DOCKER_CONFIG")]
     [DataRow("HOME")]
     public async Task Are_those_of_the_push(string source)
@@ -100,6 +101,10 @@ public sealed class PublishCredentialsTests
             case "XDG_RUNTIME_DIR":
                 folder.Write("runtime/containers/auth.json", $$"""{{{auths}}}""");
                 environment[place] = folder["runtime"];
+                break;
+            case "XDG_CONFIG_DIR":
+                folder.Write("settings/containers/auth.json", $$"""{{{auths}}}""");
+                environment[place] = folder["settings"];
                 break;
             case "DOCKER_CONFIG":
                 folder.Write("docker/config.json", $$"""{{{auths}}}""");

@@ -45,6 +45,20 @@ public sealed class RegistryAuthTests
     }
 
     [TestMethod]
+    public async Task Says_when_credentials_go_to_a_token_service_of_another_name()
+    {
+        await using World world = await World.StartAsync(cancel: Cancel);
+        world.Image();
+        Stranger tokens = await TokensAsync(world, """{"token":"T#"}""");
+        Challenge(world, $"Bearer realm=\"http://localhost:{tokens.BaseUrl.Port}/token\"");
+        using Registry registry = world.Client(RegistryAccess.Push, Pair());
+
+        await registry.HeadManifestAsync("1.0", Cancel);
+
+        Assert.AreEqual($"credentials from DOTNET_CONTAINER_REGISTRY_UNAME for {world.Host} go to its token service at localhost", world.Notes.Single());
+    }
+
+    [TestMethod]
     public async Task Exchanges_an_identity_token_by_POST()
     {
         await using World world = await World.StartAsync(cancel: Cancel);

@@ -58,6 +58,13 @@ public sealed class RegistryCredentialsTests : IDisposable
         folder.Write("docker/config.json", User("docker"));
         Assert.AreEqual("docker", (await FindAsync()).User);
 
+        folder.Write("home/.config/containers/auth.json", User("settings of home"));
+        Assert.AreEqual("settings of home", (await FindAsync()).User);
+
+        environment["XDG_CONFIG_DIR"] = folder["settings"];
+        folder.Write("settings/containers/auth.json", User("settings"));
+        Assert.AreEqual("settings", (await FindAsync()).User);
+
         environment["XDG_RUNTIME_DIR"] = folder["run"];
         folder.Write("run/containers/auth.json", User("runtime"));
         Assert.AreEqual("runtime", (await FindAsync()).User);
@@ -66,7 +73,7 @@ public sealed class RegistryCredentialsTests : IDisposable
         Assert.AreEqual("named", (await FindAsync()).User);
 
         folder.Write("auth.json", """{"auths":{"other.example":{"username":"x","password":"y"}}}""");
-        Assert.AreEqual("runtime", (await FindAsync()).User);
+        Assert.IsTrue((await FindAsync()).IsAnonymous, "what is named is the only one");
     }
 
     [TestMethod]

@@ -1,0 +1,58 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace Keyless.Sandbox.Tests;
+
+/// <summary>Who is let in, and for what.</summary>
+[TestClass]
+public sealed class RegistryGateTests
+{
+    public required TestContext TestContext { get; init; }
+
+    [TestMethod]
+    [DataRow("ci:password", HttpStatusCode.OK)]
+    [DataRow("ci:other", HttpStatusCode.Unauthorized)]
+    [DataRow("other:password", HttpStatusCode.Unauthorized)]
+    [DataRow("", HttpStatusCode.Unauthorized)]
+    public async Task Basic_takes_a_known_user_alone(string pair, HttpStatusCode expected)
+    {
+        await using World world = await StartAsync(RegistryLogin.Basic);
+        if (pair.Length > 0)
+        {
+            world.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(pair)));
+        }
+
+        using HttpResponseMessage answer = await world.Client.GetAsync(new Uri("/v2/", UriKind.Relative), TestContext.CancellationToken);
+
+        Assert.AreEqual(expected, answer.StatusCode);
+        Assert.AreEqual(expected == HttpStatusCode.Unauthorized ? "Basic realm=\"keyless sandbox\"" : "", answer.Headers.WwwAuthenticate.ToString());
+    }
+
+    [TestMethod]
+    [DataRow("repository:app:pull", HttpStatusCode.NotFound, HttpStatusCode.Unauthorized)]
+    [DataRow("repository:app:pull,push", HttpStatusCode.NotFound, HttpStatusCode.Accepted)]
+    [DataRow("repository:other:pull,push", HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized)]
+    public async Task A_token_is_for_what_it_was_asked_for(string scope, HttpStatusCode pull, HttpStatusCode push)
+    {
+        await using World world = await StartAsync(RegistryLogin.Bearer);
+        using var form = new FormUrlEncodedContent([new("grant_type", "refresh_token"), new("refresh_token", "identity"), new("scope", scope)]);
+        using HttpResponseMessage given = await world.Client.PostAsync(new Uri("/oauth2/token", UriKind.Relative), form, TestContext.CancellationToken);
+        var answer = await given.Content.ReadFromJsonAsync<JsonObject>(TestContext.CancellationToken);
+        world.Client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", (string?)answer!["access_token"]);
+
+        using HttpResponseMessage pulled = await world.Client.GetAsync(new Uri("/v2/app/manifests/1.0", UriKind.Relative), TestContext.CancellationToken);
+        using HttpResponseMessage pushed = await world.Client.PostAsync(new Uri("/v2/app/blobs/uploads/", UriKind.Relative), null, TestContext.CancellationToken);
+
+        Assert.AreEqual(pull, pulled.StatusCode);
+        Assert.AreEqual(push, pushed.StatusCode);
+    }
+
+    private Task<World> StartAsync(RegistryLogin login)
+    {
+        var registry = new Registry(login, new Dictionary<string, string> { ["ci"] = "password" }, new Dictionary<string, string> { ["identity"] = "ci" });
+        return World.StartAsync(registry.Map, TestContext.CancellationToken);
+    }
+}
