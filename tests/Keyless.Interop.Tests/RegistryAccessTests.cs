@@ -1,6 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using Keyless.Testing;
 
 namespace Keyless.Interop.Tests;
@@ -37,7 +38,9 @@ public sealed class RegistryAccessTests
         await using World world = await World.StartAsync(
             await Distribution.StartAsync(TestContext.CancellationToken, certificate, users ? Users : null), TestContext.CancellationToken);
         var environment = new Dictionary<string, string> { ["DOCKER_CONFIG"] = world.Folder["docker"] };
-        world.Folder.Write("docker/config.json", users ? $$$$"""{"auths":{"{{{{world.RegistryHost}}}}":{"username":"ci","password":"{{{{Password}}}}"}}}""" : "{}");
+        // The one form that the SDK reads, too: it fails over an entry with "username" and "password".
+        string auth = Convert.ToBase64String(Encoding.UTF8.GetBytes($"ci:{Password}"));
+        world.Folder.Write("docker/config.json", users ? $$$$"""{"auths":{"{{{{world.RegistryHost}}}}":{"auth":"{{{{auth}}}}"}}}""" : "{}");
         if (certificate is not null)
         {
             // Of .NET and of Go: this certificate instead of the system's, for the child alone.

@@ -47,6 +47,17 @@ public sealed class RequestCountTests
     }
 
     [TestMethod]
+    public async Task A_registry_that_asks_who_is_there_costs_two_more()
+    {
+        var options = new SandboxOptions { RegistryLogin = RegistryLogin.Bearer, RegistryUsers = new Dictionary<string, string> { ["ci"] = "canary-password" } };
+        await using World world = await World.StartAsync(TestContext.CancellationToken, options);
+        (world.Environment["DOTNET_CONTAINER_REGISTRY_UNAME"], world.Environment["DOTNET_CONTAINER_REGISTRY_PWORD"]) = ("ci", "canary-password");
+
+        // The challenge and the token, and the first question once more.
+        AssertCosts(world, world.Sign(world.Push()), 13, 7);
+    }
+
+    [TestMethod]
     public async Task Everything_waits_for_a_slow_log_together()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
