@@ -11,17 +11,7 @@ internal sealed class BundleDirectory(string path)
 {
     /// <summary>Before anything is signed: a place that cannot be written is no reason to have a log entry.</summary>
     /// <exception cref="ConfigurationException">It cannot be made.</exception>
-    public void Create()
-    {
-        try
-        {
-            Directory.CreateDirectory(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new ConfigurationException(Diagnostics.FileFailed, $"ContainerSigningBundleDirectory '{path}' cannot be written: {e.Message}", e);
-        }
-    }
+    public void Create() => WholeFile.CreateFolder("ContainerSigningBundleDirectory", path);
 
     /// <returns>The file's absolute path.</returns>
     public string Keep(Digest image, string format, ReadOnlyMemory<byte> bundle)

@@ -6,21 +6,34 @@ namespace Keyless.MSBuild;
 /// <summary>A manifest to sign, by its digest: never by a tag, which may be moved before we get there.</summary>
 /// <param name="Platform"><c>os/architecture</c> of a manifest in an index; null where that is not known.</param>
 /// <param name="WithChildren">If it is an index, every manifest in it is signed, too.</param>
+/// <param name="Within">The index that it is signed for; null where it is signed for itself.</param>
 /// <param name="Manifest">What the index says of it that it stands in, and that is signed with it; null where the registry has to be asked.</param>
 internal sealed record ImageToSign(
-    ImageReference Reference, Digest Digest, IReadOnlyList<string> Tags, string? Platform = null, bool WithChildren = false, Descriptor? Manifest = null);
+    ImageReference Reference,
+    Digest Digest,
+    IReadOnlyList<string> Tags,
+    string? Platform = null,
+    bool WithChildren = false,
+    Digest? Within = null,
+    Descriptor? Manifest = null);
 
 /// <summary>A manifest that is signed, and whose signature is in its registry.</summary>
-internal sealed record SignedImage(ImageToSign Image, string MediaType, string BundlePath, string SignatureReference, VerifiedSignature Bundle)
+/// <param name="Took">How long each step took.</param>
+internal sealed record SignedImage(ImageToSign Image, string MediaType, string BundlePath, string SignatureReference, VerifiedSignature Bundle, SigningTimes Took)
 {
     public string Reference => Image.Reference.Pinned(Image.Digest);
 }
+
+/// <summary>How long each step of a signature took. Timestamp and log are asked together.</summary>
+internal sealed record SigningTimes(TimeSpan Timestamp, TimeSpan Log, TimeSpan Attach);
 
 /// <summary>
 /// Signs images the way <c>cosign sign</c> 3 does: one in-toto statement for each digest, in a Sigstore bundle that is attached to the image as
 /// an OCI referrer.
 /// </summary>
-internal sealed class ImageSigner(Signer signer, Registries registries, BundleDirectory kept, IReadOnlyDictionary<string, string> annotations)
+/// <param name="begin">Gets the certificate to sign with. It belongs to whoever gives it, and may serve others at the same time.</param>
+internal sealed class ImageSigner(
+    Signer signer, Func<CancellationToken, Task<SigningSession>> begin, Registries registries, BundleDirectory kept, IReadOnlyDictionary<string, string> annotations, TimeProvider time)
 {
     /// <summary>What such a signature says: "I signed this", and nothing else about it.</summary>
     public const string PredicateType = "https://sigstore.dev/cosign/sign/v1";
@@ -36,10 +49,11 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
     /// <summary>All in one session: one token, one key, one certificate.</summary>
     public async Task<IReadOnlyList<SignedImage>> SignAsync(IReadOnlyList<ImageToSign> images, CancellationToken cancel)
     {
-        // The registry is asked while Fulcio works. What is not there is never signed: the session ends unused.
+        // The registry is asked while Fulcio works. What is not there is never signed: the certificate stays unused.
         Task<Subject[]> confirming = ConfirmAsync(images, cancel);
         Task<SigningSession> beginning = BeginAsync(cancel);
-        using SigningSession session = await Both(beginning, confirming);
+        await Task.WhenAll(confirming, beginning);
+        SigningSession session = await beginning;
         Subject[] subjects = await confirming;
 
         var signed = new SignedImage[subjects.Length];
@@ -53,8 +67,10 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
         ImageToSign image = subject.Image;
         SignedBundle bundle = await signer.SignAsync(session, ArtifactDigest.Sha256(image.Digest.Hex), PredicateType, annotations, cancel);
         string path = kept.Keep(image.Digest, "bundle", bundle.Json);
+        long began = time.GetTimestamp();
         AttachedReferrer referrer = await registries.SignaturesOf(image.Reference).AttachAsync(subject.Manifest, ToAttachment(bundle), subject.Upload, cancel);
-        return new SignedImage(image, subject.Manifest.MediaType, path, referrer.Reference, bundle.Verified);
+        var took = new SigningTimes(bundle.TimestampTook, bundle.LogTook, time.GetElapsedTime(began));
+        return new SignedImage(image, subject.Manifest.MediaType, path, referrer.Reference, bundle.Verified, took);
     }
 
     /// <summary>The referrer's manifest depends on the bundle alone, so that pushing it twice makes one.</summary>
@@ -91,37 +107,18 @@ internal sealed class ImageSigner(Signer signer, Registries registries, BundleDi
     private async Task<ImageToSign[]> ChildrenAsync(ImageToSign index, CancellationToken cancel)
     {
         Manifest manifest = await registries[index.Reference].GetManifestAsync(index.Manifest!, cancel);
-        return [.. manifest.Manifests.Select(child => new ImageToSign(index.Reference, child.Digest, [], child.Platform, Manifest: child))];
+        return [.. manifest.Manifests.Select(child => new ImageToSign(index.Reference, child.Digest, [], child.Platform, Within: index.Digest, Manifest: child))];
     }
 
     private async Task<SigningSession> BeginAsync(CancellationToken cancel)
     {
         try
         {
-            return await signer.BeginAsync(cancel);
+            return await begin(cancel);
         }
         catch (FormatException e)
         {
             throw new ConfigurationException(Diagnostics.MalformedTrustRoot, e.Message, e);
-        }
-    }
-
-    /// <summary>The session, once both are there; neither is left behind when the other fails.</summary>
-    private static async Task<SigningSession> Both(Task<SigningSession> beginning, Task confirming)
-    {
-        try
-        {
-            await Task.WhenAll(confirming, beginning);
-            return await beginning;
-        }
-        catch
-        {
-            if (beginning.IsCompletedSuccessfully)
-            {
-                (await beginning).Dispose();
-            }
-
-            throw;
         }
     }
 

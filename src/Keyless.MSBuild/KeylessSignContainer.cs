@@ -13,6 +13,8 @@ namespace Keyless.MSBuild;
 [MSBuildMultiThreadableTask]
 public sealed class KeylessSignContainer : SigningTask
 {
+    private const string GoesPublic = "Keyless.MSBuild: the signer's identity and the image's digest go into a public log, where they stay for ever";
+
     /// <summary>Without extension: a line that begins with it is the one the terminal logger shows for the project.</summary>
     public string ProjectName { get; set; } = "";
 
@@ -61,9 +63,15 @@ public sealed class KeylessSignContainer : SigningTask
         SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel);
         var kept = new BundleDirectory(PathOf(nameof(ContainerSigningBundleDirectory), ContainerSigningBundleDirectory.Length > 0 ? ContainerSigningBundleDirectory : "obj/keyless"));
 
-        if (PublicRecord.IsKeptFor(instance.TrustedRoot))
+        SigningReport? report = await PrepareReportAsync(cancel);
+        SharedSigning? ofTheBuild = SharedSigning.Of(BuildEngine);
+        using SharedSigning? own = ofTheBuild is null ? new SharedSigning() : null;
+        SharedSigning shared = ofTheBuild ?? own!;
+
+        // Once per build and process: projects that other nodes build say it there.
+        if (PublicRecord.IsKeptFor(instance.TrustedRoot) && shared.IsFirst(GoesPublic))
         {
-            Say(MessageImportance.High, "Keyless.MSBuild: the signer's identity and the image's digest go into a public log, where they stay for ever");
+            Say(MessageImportance.High, GoesPublic);
         }
 
         using HttpClient services = CreateServiceClient();
@@ -73,7 +81,9 @@ public sealed class KeylessSignContainer : SigningTask
         var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog);
 
         kept.Create();
-        IReadOnlyList<SignedImage> signed = await new ImageSigner(signer, registries, kept, settings.Annotations).SignAsync(images, cancel);
+        string sharing = SharedSigning.KeyOf(settings, EnvironmentVariable);
+        var work = new ImageSigner(signer, stop => shared.GetAsync(sharing, also => BeginAsync(signer, also), Time, stop), registries, kept, settings.Annotations, Time);
+        IReadOnlyList<SignedImage> signed = await work.SignAsync(images, cancel);
         // What was pushed comes last: of several such lines the terminal logger keeps the last.
         foreach (SignedImage image in signed.Reverse())
         {
@@ -82,6 +92,60 @@ public sealed class KeylessSignContainer : SigningTask
 
         SignedContainers = [.. signed.Select(ToItem)];
         ContainerSignedDigest = PushedDigest() is { } pushed ? pushed.ToString() : "";
+        await PublishAsync(report, settings, signed, cancel);
+    }
+
+    private async Task<SigningReport?> PrepareReportAsync(CancellationToken cancel)
+    {
+        if (ContainerSigningReport.Length == 0)
+        {
+            return null;
+        }
+
+        var report = new SigningReport(PathOf(nameof(ContainerSigningReport), ContainerSigningReport));
+        await report.PrepareAsync(cancel);
+        return report;
+    }
+
+    private async Task<SigningSession> BeginAsync(Signer signer, CancellationToken cancel)
+    {
+        SigningSession session = await signer.BeginAsync(cancel);
+        Say(MessageImportance.Low, $"  took: token {Milliseconds(session.TokenTook)}, certificate {Milliseconds(session.CertificateTook)}");
+        return session;
+    }
+
+    /// <summary>Everything is signed by now; who was promised a file and gets none has to know all the same.</summary>
+    private async Task PublishAsync(SigningReport? report, SigningSettings settings, IReadOnlyList<SignedImage> signed, CancellationToken cancel)
+    {
+        SignedProject project = SignedProject.Of(ProjectName, ProjectDirectory, ContinuousIntegration.Run(EnvironmentVariable), signed);
+        if (report is not null)
+        {
+            await report.MergeAsync(project, cancel);
+        }
+
+        if (!settings.WritesCIOutput)
+        {
+            return;
+        }
+
+        var summary = new StepSummary(project, settings.Source.IsPublicGood);
+        if (ContinuousIntegration.IsTrue(EnvironmentVariable("GITHUB_ACTIONS")))
+        {
+            var github = new GitHubActions(EnvironmentVariable);
+            await github.WriteOutputsAsync(project, cancel);
+            if (!await github.WriteSummaryAsync(summary, cancel))
+            {
+                Note($"the step summary is full, so {ProjectName} is not in it");
+            }
+        }
+        else if (ContinuousIntegration.IsTrue(EnvironmentVariable("TF_BUILD")))
+        {
+            foreach (string command in (string[])[.. AzurePipelines.Variables(project), AzurePipelines.UploadSummary(project, summary)])
+            {
+                // The only lines that may command a CI system; all others go through Say, which takes that from them.
+                Log.LogMessage(MessageImportance.High, command);
+            }
+        }
     }
 
     /// <summary>The image or index that was pushed comes first, then what is in it, then what was named.</summary>
@@ -151,7 +215,8 @@ public sealed class KeylessSignContainer : SigningTask
     {
         try
         {
-            return [.. Manifest.Parse(Encoding.UTF8.GetBytes(GeneratedImageIndex), null).Manifests.Select(entry => new ImageToSign(repository, entry.Digest, [], entry.Platform, Manifest: entry))];
+            Digest? index = PushedDigest();
+            return [.. Manifest.Parse(Encoding.UTF8.GetBytes(GeneratedImageIndex), null).Manifests.Select(entry => new ImageToSign(repository, entry.Digest, [], entry.Platform, Within: index, Manifest: entry))];
         }
         catch (Exception e) when (e is FormatException or JsonException)
         {
@@ -167,7 +232,12 @@ public sealed class KeylessSignContainer : SigningTask
         {
             Say(MessageImportance.Low, $"  {check}");
         }
+
+        SigningTimes took = image.Took;
+        Say(MessageImportance.Low, $"  took: timestamp {Milliseconds(took.Timestamp)}, log {Milliseconds(took.Log)} (both at once), attach {Milliseconds(took.Attach)}");
     }
+
+    private static string Milliseconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:F0} ms");
 
     private void Note(string note) => Say(MessageImportance.Normal, $"Keyless.MSBuild: {note}");
 

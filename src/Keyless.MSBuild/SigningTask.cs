@@ -55,8 +55,6 @@ public abstract class SigningTask : SigstoreTask
         }
 
         Setting.NotYetTrue(nameof(ContainerSigningSkipIfSigned), ContainerSigningSkipIfSigned);
-        Setting.NotYet(nameof(ContainerSigningReport), ContainerSigningReport);
-        Setting.NotYetTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput);
         Setting.NotYetTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
         RefuseAttestations();
         Setting.NotYet(nameof(SigstoreIdentityTokenFile), SigstoreIdentityTokenFile);
@@ -69,6 +67,7 @@ public abstract class SigningTask : SigstoreTask
             Recursive: ContainerSigningRecursive.Length == 0 || Setting.IsTrue(nameof(ContainerSigningRecursive), ContainerSigningRecursive),
             Setting.IsTrue(nameof(ContainerSigningAcceptPublicLog), ContainerSigningAcceptPublicLog),
             ReadAnnotations(),
+            WritesCIOutput: ContainerSigningCIOutput.Length == 0 || Setting.IsTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput),
             Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository));
     }
 
@@ -131,6 +130,14 @@ public abstract class SigningTask : SigstoreTask
 
 /// <summary>How and as whom to sign.</summary>
 /// <param name="AcceptPublicLog">Whether the user consents that an identity becomes public.</param>
+/// <param name="WritesCIOutput">Whether what CI systems read is written where there is one.</param>
 /// <param name="SignatureRepository">Where signatures go; null: beside each image.</param>
 internal sealed record SigningSettings(
-    SigstoreSource Source, string OidcProvider, bool AllowHttp, bool Recursive, bool AcceptPublicLog, IReadOnlyDictionary<string, string> Annotations, ImageReference? SignatureRepository);
+    SigstoreSource Source,
+    string OidcProvider,
+    bool AllowHttp,
+    bool Recursive,
+    bool AcceptPublicLog,
+    IReadOnlyDictionary<string, string> Annotations,
+    bool WritesCIOutput,
+    ImageReference? SignatureRepository);

@@ -54,6 +54,21 @@ internal static class WholeFile
         }
     }
 
+    /// <summary>Makes a folder, and those it is in.</summary>
+    /// <param name="property">Which property named a path in it, for the error.</param>
+    /// <exception cref="ConfigurationException">It cannot be made.</exception>
+    public static void CreateFolder(string property, string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{folder}' cannot be written: {e.Message}", e);
+        }
+    }
+
     private static void Remove(string temporary)
     {
         try

@@ -32,14 +32,19 @@ public sealed class Signer(
     public async Task<SigningSession> BeginAsync(CancellationToken cancel)
     {
         SigningServices services = Services();
+        long began = time.GetTimestamp();
         IdentityToken token = await identities.GetAsync(cancel);                                            // §2.1.1
+        TimeSpan tokenTook = time.GetElapsedTime(began);
         token.MustBeUsableAt(time.GetUtcNow());
         if (!acceptPublicLog)
         {
             PublicRecord.MustBePublic(token, instance.TrustedRoot);
         }
 
-        return await SigningSession.CertifyAsync(services, token, new Fulcio(http, services.Fulcio, time), cancel); // §2.1.2, §2.1.3
+        began = time.GetTimestamp();
+        SigningSession session = await SigningSession.CertifyAsync(services, token, new Fulcio(http, services.Fulcio, time), cancel); // §2.1.2, §2.1.3
+        (session.TokenTook, session.CertificateTook) = (tokenTook, time.GetElapsedTime(began));
+        return session;
     }
 
     /// <summary>Signs a statement about an artifact that says nothing but what kind of statement it is, as cosign 3 does for an image.</summary>
@@ -69,14 +74,24 @@ public sealed class Signer(
     private async Task<SignedBundle> FinishAsync(SigningSession session, FreshSignature signed, Artifact artifact, string? predicateType, CancellationToken cancel)
     {
         // In flight together: both need the signature alone (§2.1.5, §2.1.6).
-        Task<IReadOnlyList<byte[]>> timestamps = session.Services.TimestampAuthorities.AskAsync(
-            service => new TimestampAuthority(http, service).StampAsync(signed.Signature, cancel));
-        Task<IReadOnlyList<byte[]>> entries = session.Services.Rekor.AskAsync(
-            service => new Rekor(http, service).AddAsync(signed, cancel));
+        Task<(IReadOnlyList<byte[]> Answers, TimeSpan Took)> timestamps = MeasureAsync(session.Services.TimestampAuthorities.AskAsync(
+            service => new TimestampAuthority(http, service).StampAsync(signed.Signature, cancel)));
+        Task<(IReadOnlyList<byte[]> Answers, TimeSpan Took)> entries = MeasureAsync(session.Services.Rekor.AskAsync(
+            service => new Rekor(http, service).AddAsync(signed, cancel)));
         await Task.WhenAll(timestamps, entries);
 
-        byte[] bundle = BundleWriter.Write(signed, await entries, await timestamps);
-        return new SignedBundle(bundle, Accept(bundle, session, artifact, predicateType));                  // §2.1.8
+        byte[] bundle = BundleWriter.Write(signed, (await entries).Answers, (await timestamps).Answers);
+        return new SignedBundle(bundle, Accept(bundle, session, artifact, predicateType))                   // §2.1.8
+        {
+            TimestampTook = (await timestamps).Took,
+            LogTook = (await entries).Took,
+        };
+    }
+
+    private async Task<(IReadOnlyList<byte[]> Answers, TimeSpan Took)> MeasureAsync(Task<IReadOnlyList<byte[]>> asking)
+    {
+        long began = time.GetTimestamp();
+        return (await asking, time.GetElapsedTime(began));
     }
 
     private SigningServices Services()
@@ -156,6 +171,12 @@ public sealed class SigningSession : IDisposable
 
     public DateTimeOffset ExpiresAt => certificate.NotAfter;
 
+    /// <summary>How long the identity provider took.</summary>
+    public TimeSpan TokenTook { get; internal set; }
+
+    /// <summary>How long Fulcio took.</summary>
+    public TimeSpan CertificateTook { get; internal set; }
+
     internal SigningServices Services { get; }
 
     internal static async Task<SigningSession> CertifyAsync(SigningServices services, IdentityToken token, Fulcio fulcio, CancellationToken cancel)
@@ -182,4 +203,11 @@ public sealed class SigningSession : IDisposable
 }
 
 /// <summary>A bundle that was made and then accepted by our own verifier.</summary>
-public sealed record SignedBundle(ReadOnlyMemory<byte> Json, VerifiedSignature Verified);
+public sealed record SignedBundle(ReadOnlyMemory<byte> Json, VerifiedSignature Verified)
+{
+    /// <summary>How long the timestamp authorities took; zero where none is asked.</summary>
+    public TimeSpan TimestampTook { get; init; }
+
+    /// <summary>How long the logs took.</summary>
+    public TimeSpan LogTook { get; init; }
+}

@@ -1,0 +1,17 @@
+using System.Globalization;
+using Microsoft.Build.Framework;
+
+namespace Keyless.Testing;
+
+/// <summary>A task for builds of several nodes: says which of them a project is built in.</summary>
+public sealed class SayProcess : Microsoft.Build.Utilities.Task
+{
+    [Required]
+    public string Project { get; set; } = "";
+
+    public override bool Execute()
+    {
+        Log.LogMessage(MessageImportance.High, string.Create(CultureInfo.InvariantCulture, $"{Project} is built in process {Environment.ProcessId}."));
+        return true;
+    }
+}
