@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -42,7 +43,18 @@ public sealed class PublishTests
         string digest = sandbox.Registry.FindManifest("hello", "latest")!.Digest;
         Assert.AreEqual(digest, (string?)output["Properties"]!["ContainerSignedDigest"]);
         Assert.AreEqual($"{sandbox.RegistryHost}/hello@{digest}", (string?)output["Items"]!["SignedContainer"]![0]!["Identity"]);
-        Assert.AreEqual("latest", (string?)output["Items"]!["SignedContainer"]![0]!["Tags"]);
+        JsonNode signed = output["Items"]!["SignedContainer"]![0]!;
+        Assert.AreEqual(digest, (string?)signed["Digest"]);
+        Assert.AreEqual("application/vnd.oci.image.manifest.v1+json", (string?)signed["MediaType"]);
+        Assert.AreEqual("", (string?)signed["Platform"]);
+        Assert.AreEqual("latest", (string?)signed["Tags"]);
+        Assert.AreEqual("bundle", (string?)signed["Format"]);
+        Assert.IsTrue(File.Exists((string?)signed["BundlePath"]));
+        Assert.AreEqual($"{sandbox.RegistryHost}/hello@{sandbox.Registry.Referrers("hello", digest).Single().Digest}", (string?)signed["SignatureReference"]);
+        Assert.IsTrue(long.TryParse((string?)signed["LogIndex"], CultureInfo.InvariantCulture, out _));
+        Assert.AreEqual(sandbox.Issuer.CertificateIdentity, (string?)signed["CertificateIdentity"]);
+        Assert.AreEqual(sandbox.Issuer.Url, (string?)signed["CertificateOidcIssuer"]);
+        Assert.IsTrue(DateTimeOffset.TryParseExact((string?)signed["SignedAt"], "yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out _));
     }
 
     [TestMethod]

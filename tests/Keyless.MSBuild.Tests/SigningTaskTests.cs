@@ -405,7 +405,7 @@ public sealed class SigningTaskTests
     [DataRow("ContainerSigningRepository", "localhost:5000/signatures:1.0", "KEYLESS5006")]
     [DataRow("ContainerSigningRepository", "localhost:5000/Signatures", "KEYLESS5006")]
     [DataRow("ContainerSigningSkipIfSigned", "true", "KEYLESS5003")]
-    [DataRow("ContainerSigningReport", "signed.json", "KEYLESS5003")]
+    [DataRow("ContainerSigningCIOutput", "maybe", "KEYLESS5001")]
     [DataRow("SignContainerBeforeTagging", "true", "KEYLESS5003")]
     [DataRow("AttestContainerProvenance", "true", "KEYLESS5003")]
     [DataRow("AttestContainerSbom", "true", "KEYLESS5003")]

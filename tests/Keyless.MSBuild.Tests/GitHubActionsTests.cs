@@ -1,0 +1,204 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Keyless.Testing;
+using Microsoft.Build.Utilities;
+using Task = System.Threading.Tasks.Task;
+
+namespace Keyless.MSBuild.Tests;
+
+[TestClass]
+public sealed class GitHubActionsTests
+{
+    public required TestContext TestContext { get; init; }
+
+    [TestMethod]
+    public async Task Sets_the_outputs_of_the_step_beside_those_that_are_there()
+    {
+        await using World world = await StartAsync();
+        // The last line is left open, as printf does.
+        world.Folder.Write("output", "mine=1\nimages=not ours");
+        KeylessSignContainer task = Published(world, "Hello", out string image);
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Dictionary<string, string> outputs = Outputs(world);
+        Assert.AreEqual("bundle-path digest image images log-index mine", string.Join(' ', outputs.Keys.Order(StringComparer.Ordinal)));
+        Assert.AreEqual("1", outputs["mine"]);
+        Assert.AreEqual(image, outputs["image"]);
+        Assert.AreEqual(image.Split('@')[1], outputs["digest"]);
+        Assert.AreEqual(task.SignedContainers[0].GetMetadata("BundlePath"), outputs["bundle-path"]);
+        Assert.AreEqual(task.SignedContainers[0].GetMetadata("LogIndex"), outputs["log-index"]);
+        Assert.AreEqual(image, (string?)JsonNode.Parse(outputs["images"])!.AsArray().Single()!["reference"]);
+        Assert.DoesNotContain("\n", outputs["images"]);
+    }
+
+    [TestMethod]
+    public async Task Images_are_of_all_projects_of_a_step()
+    {
+        await using World world = await StartAsync();
+        KeylessSignContainer[] tasks = [Published(world, "One", out _), Published(world, "Two", out _), Published(world, "Three", out _)];
+
+        await Task.WhenAll(tasks.Select(task => Task.Run(() => Assert.IsTrue(task.Execute(), World.Log(task)), TestContext.CancellationToken)));
+
+        JsonArray images = JsonNode.Parse(Outputs(world)["images"])!.AsArray();
+        Assert.AreEqual("One Three Two", string.Join(' ', images.Select(entry => Path.GetFileName((string)entry!["project"]!)).Order(StringComparer.Ordinal)));
+        Assert.AreEqual(3, File.ReadAllText(world.PathOf("summary")).Split("### ").Length - 1);
+    }
+
+    // A file name has no line feed on Windows.
+    [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    public async Task A_value_cannot_end_itself_and_begin_another()
+    {
+        await using World world = await StartAsync();
+        KeylessSignContainer task = Published(world, "Hello", out string image);
+        task.ContainerSigningBundleDirectory = "bundles\nimage=evil\nimage<<x\nevil\nx\n";
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Dictionary<string, string> outputs = Outputs(world);
+        Assert.AreEqual(image, outputs["image"]);
+        Assert.AreEqual(task.SignedContainers[0].GetMetadata("BundlePath"), outputs["bundle-path"]);
+    }
+
+    [TestMethod]
+    [DataRow("off")]
+    [DataRow("elsewhere")]
+    public async Task Writes_nothing_where_it_is_switched_off_or_elsewhere(string why)
+    {
+        await using World world = await StartAsync();
+        KeylessSignContainer task = Published(world, "Hello", out _);
+        if (why == "off")
+        {
+            task.ContainerSigningCIOutput = "false";
+        }
+        else
+        {
+            world.Environment.Remove("GITHUB_ACTIONS");
+        }
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.IsFalse(File.Exists(world.PathOf("output")));
+        Assert.IsFalse(File.Exists(world.PathOf("summary")));
+    }
+
+    [TestMethod]
+    public async Task An_output_that_cannot_be_written_is_an_error_though_everything_is_signed()
+    {
+        await using World world = await StartAsync();
+        world.Environment["GITHUB_OUTPUT"] = world.PathOf("nowhere/output");
+        KeylessSignContainer task = Published(world, "Hello", out string image);
+
+        Assert.Contains("GITHUB_OUTPUT", World.Refusal(task, "KEYLESS5012"));
+
+        Assert.HasCount(1, world.Referrers(image));
+        Assert.HasCount(1, task.SignedContainers);
+    }
+
+    [TestMethod]
+    public async Task The_summary_says_what_was_signed_by_whom_and_how_others_check_it()
+    {
+        await using World world = await StartAsync();
+        KeylessSignContainer task = Published(world, "Hello", out string image);
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        string summary = await File.ReadAllTextAsync(world.PathOf("summary"), TestContext.CancellationToken);
+        Golden.Verify(
+            summary.Replace(world.Sandbox.RegistryHost, "registry.example", StringComparison.Ordinal)
+                .Replace(image.Split(':')[^1], new string('0', 64), StringComparison.Ordinal)
+                .Replace(world.Sandbox.Issuer.Url, "https://issuer.example", StringComparison.Ordinal)
+                .Replace(task.SignedContainers[0].GetMetadata("SignedAt"), "2026-11-25T12:00:00Z", StringComparison.Ordinal)
+                .Replace($"| {task.SignedContainers[0].GetMetadata("LogIndex")} |", "| 1 |", StringComparison.Ordinal),
+            "StepSummary");
+    }
+
+    [TestMethod]
+    [DataRow(1000, "### Hello", "ClusterImagePolicy")]
+    [DataRow(10, "", "### Hello")]
+    public async Task The_summary_of_a_step_stays_within_what_GitHub_takes(int left, string has, string hasNot)
+    {
+        await using World world = await StartAsync();
+        world.Folder.Write("summary", new string('x', GitHubActions.LargestSummary - left));
+        KeylessSignContainer task = Published(world, "Hello", out _);
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        string summary = await File.ReadAllTextAsync(world.PathOf("summary"), TestContext.CancellationToken);
+        Assert.IsLessThanOrEqualTo(GitHubActions.LargestSummary, Encoding.UTF8.GetByteCount(summary));
+        Assert.Contains(has, summary);
+        Assert.DoesNotContain(hasNot, summary);
+        Assert.AreEqual(has.Length == 0, World.Log(task).Contains("the step summary is full", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
+    public async Task Azure_Pipelines_gets_variables_and_a_summary_by_command()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Remove("GITHUB_ACTIONS");
+        world.Environment["TF_BUILD"] = "True";
+        KeylessSignContainer task = Published(world, "Hello", out string image);
+        task.ContainerSigningBundleDirectory = "bun%dles";
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        string[] commands = [.. World.Log(task).Split('\n').Where(line => line.Contains("##vso[", StringComparison.Ordinal))];
+        Assert.HasCount(5, commands);
+        Assert.AreEqual($"high: ##vso[task.setvariable variable=ContainerSignedImage;isOutput=true]{image}", commands[0]);
+        string uploaded = commands[4].Split(']', 2)[1];
+        Assert.StartsWith("high: ##vso[task.uploadsummary]", commands[4]);
+        Assert.Contains("bun%AZP25dles", uploaded);
+        Assert.Contains("cosign verify", await File.ReadAllTextAsync(uploaded.Replace("%AZP25", "%", StringComparison.Ordinal), TestContext.CancellationToken));
+    }
+
+    private async Task<World> StartAsync()
+    {
+        World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment["GITHUB_OUTPUT"] = world.PathOf("output");
+        world.Environment["GITHUB_STEP_SUMMARY"] = world.PathOf("summary");
+        return world;
+    }
+
+    private static KeylessSignContainer Published(World world, string project, out string image)
+    {
+        image = world.Push($"team/{project.ToLowerInvariant()}");
+        KeylessSignContainer task = world.Sign();
+        task.ProjectName = project;
+        (task.ContainerRegistry, task.ContainerRepository) = (world.Sandbox.RegistryHost, $"team/{project.ToLowerInvariant()}");
+        task.GeneratedContainerDigest = image.Split('@')[1];
+        task.ContainerImageTags = [new TaskItem("1.0")];
+        return task;
+    }
+
+    /// <summary>As the runner reads the file: what is set last holds, and a line that is neither is an error.</summary>
+    private static Dictionary<string, string> Outputs(World world)
+    {
+        var outputs = new Dictionary<string, string>();
+        var lines = new Queue<string>(File.ReadAllText(world.PathOf("output")).Split('\n'));
+        while (lines.TryDequeue(out string? line))
+        {
+            int equals = line.IndexOf('=', StringComparison.Ordinal), block = line.IndexOf("<<", StringComparison.Ordinal);
+            if (line.Length == 0)
+            {
+                continue;
+            }
+
+            if (equals >= 0 && (block < 0 || equals < block))
+            {
+                outputs[line[..equals]] = line[(equals + 1)..];
+                continue;
+            }
+
+            Assert.IsGreaterThan(0, block, line);
+            var value = new List<string>();
+            while (lines.Dequeue() is var next && next != line[(block + 2)..])
+            {
+                value.Add(next);
+            }
+
+            outputs[line[..block]] = string.Join('\n', value);
+        }
+        return outputs;
+    }
+}
