@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Keyless.Oci;
 
 namespace Keyless.MSBuild;
 
@@ -29,7 +28,7 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood)
         text.Append(CultureInfo.InvariantCulture, $"\nSigned by {Quoted.Code(first.Bundle.SignedBy)}, whom {Quoted.Code(first.Bundle.Signer!.Issuer)} vouches for.\n\n");
         foreach (SignedImage image in howTo ? project.Images.Select(image => image[0]) : [])
         {
-            var recipe = new Recipe(image, isPublicGood);
+            var recipe = new Recipe(image.Image.Reference.Registry, image.Image.Reference.Repository, image.Reference, image.Bundle.SignedBy, image.Bundle.Signer!.Issuer, isPublicGood);
             text.Append("Whoever pulls it checks it with cosign 3:\n\n").Append(Quoted.Block("sh", recipe.Cosign)).Append('\n');
             text.Append("A project that deploys it, with `dotnet build -t:VerifyContainerImages`:\n\n").Append(Quoted.Block("xml", recipe.Item)).Append('\n');
             if (!isPublicGood)
@@ -48,16 +47,26 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood)
     }
 
     /// <summary>How others verify one image: commands and documents made from the certificate that it was signed with.</summary>
-    internal sealed class Recipe(SignedImage image, bool isPublicGood)
+    /// <param name="registry">As <see cref="Keyless.Oci.ImageReference"/> has it, and the repository, too.</param>
+    /// <param name="pinned">The reference with the digest.</param>
+    /// <param name="subject">Of the certificate.</param>
+    /// <param name="issuer">Of the identity, as the certificate has it.</param>
+    internal sealed class Recipe(string registry, string repository, string pinned, string subject, string issuer, bool isPublicGood)
     {
-        private readonly string subject = image.Bundle.SignedBy;
-        private readonly string issuer = image.Bundle.Signer!.Issuer;
-
         public string Cosign =>
-            $"cosign verify {Quoted.Shell(image.Reference)} \\\n  --certificate-identity {Quoted.Shell(subject)} \\\n  --certificate-oidc-issuer {Quoted.Shell(issuer)}";
+            $"""
+            cosign verify {Quoted.Shell(pinned)} \
+              --certificate-identity {Quoted.Shell(subject)} \
+              --certificate-oidc-issuer {Quoted.Shell(issuer)}
+            """;
 
         public string Item =>
-            $"<ContainerImageToVerify Include=\"{Quoted.Attribute(image.Reference)}\"\n                        CertificateIdentity=\"{Quoted.Attribute(subject)}\"\n                        CertificateOidcIssuer=\"{Quoted.Attribute(issuer)}\" />";
+            $"""
+            <ContainerImageToVerify
+                Include="{Quoted.Attribute(pinned)}"
+                CertificateIdentity="{Quoted.Attribute(subject)}"
+                CertificateOidcIssuer="{Quoted.Attribute(issuer)}" />
+            """;
 
         /// <summary>policy-controller, API policy.sigstore.dev/v1beta1 (docs/ci.md says of when).</summary>
         public string ClusterImagePolicy =>
@@ -116,16 +125,14 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood)
                   message: the image is not signed by whom it should be
             """;
 
-        private ImageReference Reference => image.Image.Reference;
-
-        private string NameIn(string dockerHub) => $"{(Reference.Registry == "docker.io" ? dockerHub : Reference.Registry)}/{Reference.Repository}";
+        private string NameIn(string dockerHub) => $"{(registry == "docker.io" ? dockerHub : registry)}/{repository}";
 
         /// <summary>RFC 1123, at most 63 characters; a policy of the same name is replaced when this one is applied.</summary>
         private string PolicyName
         {
             get
             {
-                string name = string.Concat(Reference.Repository.Select(c => char.IsAsciiLetterOrDigit(c) ? char.ToLowerInvariant(c) : '-'));
+                string name = string.Concat(repository.Select(c => char.IsAsciiLetterOrDigit(c) ? char.ToLowerInvariant(c) : '-'));
                 return $"signed-{(name.Length <= 56 ? name : name[^56..])}".TrimEnd('-');
             }
         }

@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Keyless.Sandbox;
 using Keyless.Testing;
+using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
 using Task = System.Threading.Tasks.Task;
 
@@ -100,18 +102,43 @@ public sealed class GitHubActionsTests
     public async Task The_summary_says_what_was_signed_by_whom_and_how_others_check_it()
     {
         await using World world = await StartAsync();
-        KeylessSignContainer task = Published(world, "Hello", out string image);
+        RegistryManifest index = world.Sandbox.Registry.FindManifest("keyless/base", "1")!;
+        KeylessSignContainer task = world.Sign();
+        (task.ContainerRegistry, task.ContainerRepository) = (world.Sandbox.RegistryHost, "keyless/base");
+        task.GeneratedImageIndex = Encoding.UTF8.GetString(index.Bytes);
+        task.ContainerImageTags = [new TaskItem("1")];
 
         Assert.IsTrue(task.Execute(), World.Log(task));
 
-        string summary = await File.ReadAllTextAsync(world.PathOf("summary"), TestContext.CancellationToken);
-        Golden.Verify(
-            summary.Replace(world.Sandbox.RegistryHost, "registry.example", StringComparison.Ordinal)
-                .Replace(image.Split(':')[^1], new string('0', 64), StringComparison.Ordinal)
-                .Replace(world.Sandbox.Issuer.Url, "https://issuer.example", StringComparison.Ordinal)
-                .Replace(task.SignedContainers[0].GetMetadata("SignedAt"), "2026-11-25T12:00:00Z", StringComparison.Ordinal)
-                .Replace($"| {task.SignedContainers[0].GetMetadata("LogIndex")} |", "| 1 |", StringComparison.Ordinal),
-            "StepSummary");
+        // What is different each time, and what the picture in the documentation is not about.
+        string summary = (await File.ReadAllTextAsync(world.PathOf("summary"), TestContext.CancellationToken))
+            .Replace($"{world.Sandbox.RegistryHost}/keyless/base", "registry.example/team/hello", StringComparison.Ordinal)
+            .Replace("signed-keyless-base", "signed-team-hello", StringComparison.Ordinal)
+            .Replace(world.Sandbox.Issuer.Url, "https://issuer.example", StringComparison.Ordinal);
+        foreach ((ITaskItem item, int i) in task.SignedContainers.Select((item, i) => (item, i)))
+        {
+            summary = summary.Replace(item.GetMetadata("Digest"), $"sha256:{string.Concat(Enumerable.Repeat($"{i}f", 32))}", StringComparison.Ordinal)
+                .Replace($"| {item.GetMetadata("LogIndex")} | {item.GetMetadata("SignedAt")} |", $"| {i + 1} | 2026-11-25T12:00:00Z |", StringComparison.Ordinal);
+        }
+
+        Golden.Verify(summary, "StepSummary");
+    }
+
+    [TestMethod]
+    public void Policies_for_the_public_instance_leave_nothing_to_be_filled_in()
+    {
+        var recipe = new StepSummary.Recipe("docker.io", "library/busybox", "busybox@sha256:0", "me@example.com", "https://accounts.example", isPublicGood: true);
+
+        foreach (string policy in new[] { recipe.ClusterImagePolicy, recipe.KyvernoPolicy })
+        {
+            Assert.Contains("https://rekor.sigstore.dev", policy);
+            Assert.DoesNotContain("trust", policy);
+            Assert.DoesNotContain("variables", policy);
+        }
+
+        Assert.Contains("https://fulcio.sigstore.dev", recipe.ClusterImagePolicy);
+        Assert.Contains("\"index.docker.io/library/busybox@sha256:*\"", recipe.ClusterImagePolicy);
+        Assert.Contains("\"docker.io/library/busybox:*\"", recipe.KyvernoPolicy);
     }
 
     [TestMethod]

@@ -15,7 +15,9 @@ public sealed partial class SolutionTests
     public required TestContext TestContext { get; init; }
 
     [TestMethod]
-    public async Task A_solution_signs_every_container_with_one_certificate_for_each_node_and_reports_them_together()
+    [DataRow("-m:2")] // so that one node signs two
+    [DataRow("-mt")]
+    public async Task A_solution_signs_every_container_with_one_certificate_for_each_process_and_reports_them_together(string parallel)
     {
         await using SandboxHost sandbox = await SandboxHost.StartAsync(cancel: TestContext.CancellationToken);
         using TemporaryFolder folder = Solution(sandbox);
@@ -28,7 +30,7 @@ public sealed partial class SolutionTests
         DotNetResult result = await DotNet.RunAsync(
             folder.Path,
             [
-                "publish", "All.slnx", "-c", "Release", "-m:3", "-tl:off", "-t:PublishContainer", "-p:SignContainer=true",
+                "publish", "All.slnx", "-c", "Release", parallel, "-tl:off", "-t:PublishContainer", "-p:SignContainer=true",
                 $"-p:SigstoreInstance={folder["sandbox/client_trust_config.json"]}", $"-p:ContainerSigningReport={folder["signed.json"]}",
                 $"-p:ContainerBaseImage={sandbox.BaseImage}", $"-p:ContainerRegistry={sandbox.RegistryHost}",
                 $"-p:CustomAfterMicrosoftCommonTargets={folder["process.targets"]}",

@@ -4,6 +4,7 @@ using Microsoft.Build.Framework;
 namespace Keyless.Testing;
 
 /// <summary>A task for builds of several nodes: says which of them a project is built in.</summary>
+[MSBuildMultiThreadableTask]
 public sealed class SayProcess : Microsoft.Build.Utilities.Task
 {
     [Required]
