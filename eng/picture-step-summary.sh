@@ -21,7 +21,7 @@ HTML
   cmark-gfm --unsafe -e table tests/Keyless.MSBuild.Tests/StepSummary.verified.txt | sed 's/<details>/<details open>/'
 } > "$folder/summary.html"
 
-height=$(( $(grep -c '' "$folder/summary.html") * 16 + 150 ))
+height=$(( $(grep -c '' "$folder/summary.html") * 14 + 90 ))
 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$folder/profile" \
   --window-size="1160,$height" --screenshot="$folder/summary.png" "file://$folder/summary.html" 2> "$folder/chromium.log" || { cat "$folder/chromium.log" >&2; exit 1; }
 if command -v pngquant > /dev/null; then

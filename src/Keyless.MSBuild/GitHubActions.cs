@@ -11,7 +11,8 @@ namespace Keyless.MSBuild;
 /// projects that a step builds add to the same ones.
 /// </summary>
 /// <param name="environment">Of the job.</param>
-internal sealed class GitHubActions(Func<string, string?> environment)
+/// <param name="folder">Absolute; where a relative path would begin, which the runner's never are.</param>
+internal sealed class GitHubActions(Func<string, string?> environment, string folder)
 {
     public const string OutputVariable = "GITHUB_OUTPUT";
     public const string SummaryVariable = "GITHUB_STEP_SUMMARY";
@@ -29,7 +30,7 @@ internal sealed class GitHubActions(Func<string, string?> environment)
     {
         if (environment(OutputVariable) is { Length: > 0 } path)
         {
-            await new SharedFile(OutputVariable, Path.GetFullPath(path), LargestOutput).AppendAsync(there => Outputs(project, Encoding.UTF8.GetString(there)), cancel);
+            await new SharedFile(OutputVariable, Path.GetFullPath(path, folder), LargestOutput).AppendAsync(there => Outputs(project, Encoding.UTF8.GetString(there)), cancel);
         }
     }
 
@@ -43,7 +44,7 @@ internal sealed class GitHubActions(Func<string, string?> environment)
         }
 
         bool written = false;
-        await new SharedFile(SummaryVariable, Path.GetFullPath(path), LargestSummary).AppendAsync(
+        await new SharedFile(SummaryVariable, Path.GetFullPath(path, folder), LargestSummary).AppendAsync(
             there =>
             {
                 byte[]? fits = summary.Versions.Select(version => After(there, version)).FirstOrDefault(more => there.Length + more.Length <= LargestSummary);
@@ -58,7 +59,8 @@ internal sealed class GitHubActions(Func<string, string?> environment)
     private byte[] Outputs(SignedProject project, string there)
     {
         SignedImage image = project.Images[0][0];
-        JsonArray images = project.MergeInto(ImagesIn(there), environment("GITHUB_WORKSPACE") is { Length: > 0 } workspace && Path.IsPathFullyQualified(workspace) ? workspace : Path.GetPathRoot(project.Path)!);
+        string from = environment("GITHUB_WORKSPACE") is { Length: > 0 } workspace ? Path.GetFullPath(workspace, folder) : Path.GetPathRoot(project.Path)!;
+        JsonArray images = project.MergeInto(ImagesIn(there), from);
         string commands = string.Concat(
             Command("images", images.ToJsonString(OneLine)),
             Command("image", image.Reference),

@@ -131,7 +131,7 @@ public sealed class KeylessSignContainer : SigningTask
         var summary = new StepSummary(project, settings.Source.IsPublicGood);
         if (ContinuousIntegration.IsTrue(EnvironmentVariable("GITHUB_ACTIONS")))
         {
-            var github = new GitHubActions(EnvironmentVariable);
+            var github = new GitHubActions(EnvironmentVariable, ProjectDirectory);
             await github.WriteOutputsAsync(project, cancel);
             if (!await github.WriteSummaryAsync(summary, cancel))
             {

@@ -118,11 +118,14 @@ public sealed class SigningReportTests
     }
 
     [TestMethod]
-    public async Task A_place_that_cannot_be_written_is_found_out_before_anybody_is_asked()
+    [DataRow("client_trust_config.json/signed.json")]
+    [DataRow("out/")]
+    [DataRow("/")]
+    public async Task A_place_that_cannot_be_written_is_found_out_before_anybody_is_asked(string path)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
         KeylessSignContainer task = Published(world, world.Push(), "1.0");
-        task.ContainerSigningReport = "client_trust_config.json/signed.json";
+        task.ContainerSigningReport = path;
 
         World.Refusal(task, "KEYLESS5012");
 
