@@ -25,6 +25,7 @@ internal static class Diagnostics
     public static readonly DiagnosticKind ForeignAudience = new(1004, "The identity token is for another audience.");
     public static readonly DiagnosticKind TokenEndpointFailed = new(1005, "The token endpoint gave no identity token.");
     public static readonly DiagnosticKind NoConsent = new(1006, "An identity that may be private would become public.", "set ContainerSigningAcceptPublicLog=true if it may");
+    public static readonly DiagnosticKind ForeignSystem = new(1007, "This CI system's identity is not accepted.");
 
     public static readonly DiagnosticKind ServiceUnreachable = new(2001, "A Sigstore service cannot be reached.", "check its address and the network, then build again");
     public static readonly DiagnosticKind ServiceRefused = new(2002, "A Sigstore service refused.");
@@ -64,7 +65,7 @@ internal static class Diagnostics
 
     public static IReadOnlyList<DiagnosticKind> All { get; } =
     [
-        NoIdentityToken, MalformedIdentityToken, ExpiredIdentityToken, ForeignAudience, TokenEndpointFailed, NoConsent,
+        NoIdentityToken, MalformedIdentityToken, ExpiredIdentityToken, ForeignAudience, TokenEndpointFailed, NoConsent, ForeignSystem,
         ServiceUnreachable, ServiceRefused, ServiceNonsense, NoTrustRoot, MalformedTrustRoot, UntrustedTuf, StaleTuf, OldTrustRoot,
         RegistryUnreachable, RegistryDenied, ImageNotFound, RegistryRefused, RegistryNonsense,
         Unsigned, Refused, OwnSignatureRefused, UnusedTrust, TooMuch,
@@ -105,6 +106,7 @@ internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text)
             IdentityFailure.Expired => Diagnostics.ExpiredIdentityToken,
             IdentityFailure.ForeignAudience => Diagnostics.ForeignAudience,
             IdentityFailure.MayBePrivate => Diagnostics.NoConsent,
+            IdentityFailure.ForeignSystem => Diagnostics.ForeignSystem,
             _ => Diagnostics.TokenEndpointFailed,
         }, e.Message),
         ServiceException service => new(service.Failure switch

@@ -4,8 +4,9 @@ using Microsoft.Build.Framework;
 namespace Keyless.MSBuild;
 
 /// <summary>
-/// Says before anything is pushed whether signing can work, from what this machine knows: values, files, environment. No service is
-/// asked; trusted root and signing config are fetched where they are not given.
+/// Says before anything is compiled or pushed whether signing can work, from what this machine knows: values, files, environment. No service is
+/// asked, but for the audiences that a private Fulcio takes where a token is not for the usual one; trusted root and signing config are fetched where they
+/// are not given.
 /// </summary>
 [MSBuildMultiThreadableTask]
 public sealed class KeylessPreflight : SigningTask
@@ -15,6 +16,15 @@ public sealed class KeylessPreflight : SigningTask
 
     /// <summary>Whether a container is about to be published; otherwise the value of <see cref="SignContainer"/> alone is checked.</summary>
     public bool PublishesContainer { get; set; }
+
+    /// <summary>Nothing is compiled yet: what is known by then is looked at, and that is not the registry.</summary>
+    public bool BeforeBuild { get; set; }
+
+    /// <summary>What the same task answered before the build, <c>true</c> or <c>false</c>; empty where it was not asked.</summary>
+    public string FoundBeforeBuild { get; set; } = "";
+
+    /// <summary>Where the text to paste goes, relative to the project.</summary>
+    public string PasteFile { get; set; } = "obj/keyless/what-to-paste.md";
 
     public string ContainerArchiveOutputPath { get; set; } = "";
 
@@ -34,22 +44,64 @@ public sealed class KeylessPreflight : SigningTask
         // These mean something without a signature, too.
         Setting.NotYetTrue(nameof(VerifyContainerBaseImage), VerifyContainerBaseImage);
         RefuseAttestations();
-        if (asked == "false")
+        if (asked == "false" || FoundBeforeBuild == "false")
         {
             return;
         }
 
-        SigningSettings settings = ReadSettings();
-        SigningOccasion occasion = SigningOccasion.Find(asked, settings.OidcProvider, EnvironmentVariable);
+        try
+        {
+            Sign = await CheckAsync(asked, ReadSettings(), cancel);
+        }
+        catch (Exception e) when (Diagnostic.From(e) is { } known && TextToPaste.For(known.Kind, CiSystem.Find(EnvironmentVariable)) is { } text)
+        {
+            Refuse(known, text);
+        }
+    }
+
+    private async Task<bool> CheckAsync(string asked, SigningSettings settings, CancellationToken cancel)
+    {
+        using HttpClient services = CreateServiceClient();
+        using HttpClient direct = CreateDirectClient();
+        AmbientIdentity identities = GetIdentities(settings, services, direct);
+        SigningOccasion occasion = await SigningOccasion.FindAsync(asked, identities, cancel);
         if (occasion.WhyNot is { } whyNot)
         {
             Say(MessageImportance.High, $"Keyless.MSBuild: SignContainer is auto, and the image is not signed: {whyNot}");
-            return;
+            return false;
         }
 
+        if (FoundBeforeBuild.Length == 0)
+        {
+            await CheckInstanceAsync(occasion, identities, settings, services, cancel);
+        }
+
+        if (!BeforeBuild)
+        {
+            CheckRegistry();
+        }
+
+        return true;
+    }
+
+    private async Task CheckInstanceAsync(SigningOccasion occasion, AmbientIdentity identities, SigningSettings settings, HttpClient services, CancellationToken cancel)
+    {
+        occasion.Token?.MustBeUsableAt(Time.GetUtcNow());
         SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel);
-        occasion.MustBeUsable(Time.GetUtcNow(), instance.TrustedRoot, settings.AcceptPublicLog);
         CheckServices(instance, settings.AllowHttp);
+        if (occasion.Token is { } token)
+        {
+            var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog);
+            await signer.MustBeUsableAsync(token, cancel);
+        }
+        else if (!settings.AcceptPublicLog && identities.Provider is GitHubActionsIdentity)
+        {
+            PublicRecord.MustBePublic(identities.Ci, instance.TrustedRoot);
+        }
+    }
+
+    private void CheckRegistry()
+    {
         if (ContainerArchiveOutputPath.Length > 0)
         {
             throw new ConfigurationException(Diagnostics.NoRegistry, $"ContainerArchiveOutputPath is '{ContainerArchiveOutputPath}', and an archive has no place for a signature");
@@ -61,7 +113,22 @@ public sealed class KeylessPreflight : SigningTask
         }
 
         ReadRepository();
-        Sign = true;
+    }
+
+    private void Refuse(Diagnostic known, string text)
+    {
+        foreach (string line in text.ReplaceLineEndings("\n").Split('\n'))
+        {
+            Say(MessageImportance.High, line);
+        }
+
+        if (EnvironmentVariable("GITHUB_STEP_SUMMARY") is { Length: > 0 } summary && !ContainerSigningCIOutput.Equals("false", StringComparison.OrdinalIgnoreCase))
+        {
+            TextToPaste.AppendToSummary(summary, $"{known.Code}: {known.Message}", text);
+        }
+
+        bool written = TextToPaste.Write(PathOf(nameof(PasteFile), PasteFile), text);
+        Error(written ? known with { Text = $"{known.Text}; what to paste is in {PasteFile}" } : known);
     }
 
     private void CheckServices(SigstoreInstance instance, bool allowHttp)

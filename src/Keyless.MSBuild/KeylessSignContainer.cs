@@ -77,7 +77,8 @@ public sealed class KeylessSignContainer : SigningTask
         using HttpClient services = CreateServiceClient();
         using HttpClient registry = CreateRegistryClient();
         using var registries = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, new RegistrySettings(Time, Note), settings.SignatureRepository);
-        var identities = new AmbientIdentity(settings.OidcProvider, services, UserAgent, EnvironmentVariable);
+        using HttpClient direct = CreateDirectClient();
+        AmbientIdentity identities = GetIdentities(settings, services, direct);
         var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog);
 
         kept.Create();

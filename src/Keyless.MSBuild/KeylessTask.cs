@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
+using System.Net.Sockets;
 using System.Reflection;
 using Keyless.Oci;
 using Microsoft.Build.Framework;
@@ -84,6 +85,45 @@ public abstract class KeylessTask : Microsoft.Build.Utilities.Task, ICancelableT
         Timeout = Timeout.InfiniteTimeSpan,
         DefaultRequestVersion = HttpVersion.Version20,
         DefaultVersionPolicy = HttpVersionPolicy.RequestVersionOrLower,
+    };
+
+    /// <summary>For servers of the machine itself, such as a cloud's metadata server: a proxy would ask its own.</summary>
+    private protected static HttpClient CreateDirectClient() => new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        UseProxy = false,
+        ConnectTimeout = TimeSpan.FromSeconds(3),
+        ActivityHeadersPropagator = null,
+    })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+
+    /// <summary>Whatever it is asked for, it asks at the Unix socket of that path.</summary>
+    private protected static HttpClient CreateSocketClient(string path) => new(new SocketsHttpHandler
+    {
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        UseProxy = false,
+        ActivityHeadersPropagator = null,
+        ConnectCallback = async (_, cancel) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancel);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        },
+    })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
     };
 
     private protected HttpClient CreateRegistryClient() => new(RegistryTransport.CreateHandler(RegistryTransport.InsecureHosts(EnvironmentVariable)))

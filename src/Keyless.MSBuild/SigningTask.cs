@@ -1,4 +1,5 @@
 using Keyless.Oci;
+using Keyless.Sigstore;
 using Microsoft.Build.Framework;
 
 namespace Keyless.MSBuild;
@@ -57,12 +58,12 @@ public abstract class SigningTask : SigstoreTask
         Setting.NotYetTrue(nameof(ContainerSigningSkipIfSigned), ContainerSigningSkipIfSigned);
         Setting.NotYetTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
         RefuseAttestations();
-        Setting.NotYet(nameof(SigstoreIdentityTokenFile), SigstoreIdentityTokenFile);
         Setting.Duration(nameof(ContainerSigningRetryBudget), ContainerSigningRetryBudget, TimeSpan.FromMinutes(5));
 
         return new SigningSettings(
             ReadSource(SigstoreSigningConfig),
             ReadProvider(),
+            SigstoreIdentityTokenFile.Length > 0 ? PathOf(nameof(SigstoreIdentityTokenFile), SigstoreIdentityTokenFile) : null,
             AllowHttp,
             Recursive: ContainerSigningRecursive.Length == 0 || Setting.IsTrue(nameof(ContainerSigningRecursive), ContainerSigningRecursive),
             Setting.IsTrue(nameof(ContainerSigningAcceptPublicLog), ContainerSigningAcceptPublicLog),
@@ -107,11 +108,22 @@ public abstract class SigningTask : SigstoreTask
     private string ReadProvider()
     {
         string provider = Setting.OneOf(nameof(SigstoreOidcProvider), SigstoreOidcProvider,
-            "auto", "github-actions", "environment", "none", "file", "buildkite", "google", "spiffe", "interactive");
-        return provider is "auto" or "github-actions" or "environment" or "none"
+            "auto", "github-actions", "buildkite", "environment", "file", "google", "spiffe", "none", "interactive");
+        if (SigstoreIdentityTokenFile.Length > 0 && provider is not ("auto" or "file"))
+        {
+            throw new ConfigurationException(Diagnostics.Contradiction, $"{nameof(SigstoreOidcProvider)} is '{provider}' and {nameof(SigstoreIdentityTokenFile)} is '{SigstoreIdentityTokenFile}', which is read for auto and file only; remove one");
+        }
+
+        return provider != "interactive"
             ? provider
-            : throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(SigstoreOidcProvider)} is '{provider}', which is not built yet; auto, github-actions and environment are");
+            : throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(SigstoreOidcProvider)} is '{provider}', which is not built yet");
     }
+
+    /// <summary>Who may say who is building.</summary>
+    /// <param name="client">For services; <paramref name="direct"/>: for servers of the machine itself.</param>
+    private protected AmbientIdentity GetIdentities(SigningSettings settings, HttpClient client, HttpClient direct) => new(
+        settings.OidcProvider, client, UserAgent, EnvironmentVariable,
+        new IdentityOptions { TokenFile = settings.TokenFile, DirectClient = direct, SocketClient = CreateSocketClient });
 
     private SortedDictionary<string, string> ReadAnnotations()
     {
@@ -129,12 +141,14 @@ public abstract class SigningTask : SigstoreTask
 }
 
 /// <summary>How and as whom to sign.</summary>
+/// <param name="TokenFile">Absolute; null where none is named.</param>
 /// <param name="AcceptPublicLog">Whether the user consents that an identity becomes public.</param>
 /// <param name="WritesCIOutput">Whether what CI systems read is written where there is one.</param>
 /// <param name="SignatureRepository">Where signatures go; null: beside each image.</param>
 internal sealed record SigningSettings(
     SigstoreSource Source,
     string OidcProvider,
+    string? TokenFile,
     bool AllowHttp,
     bool Recursive,
     bool AcceptPublicLog,

@@ -18,8 +18,14 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
     private readonly Lock gate = new();
     private readonly Hierarchy authority = Hierarchy.Create(TrustMaterial.StartOf(time));
 
-    /// <summary>The one issuer of tokens, as the configuration endpoint names it.</summary>
+    /// <summary>The issuer of tokens, as the configuration endpoint names it.</summary>
     public string IssuerUrl { get; set; } = "";
+
+    /// <summary>For whom tokens must be.</summary>
+    public Func<string> Audience { get; init; } = () => OidcIssuer.Sigstore;
+
+    /// <summary>The paths behind it that are issuers of their own.</summary>
+    public IReadOnlyList<string> IssuerPaths { get; init; } = [""];
 
     /// <summary>What stands before repository names in certificates for GitHub's workflows.</summary>
     public string GitHubServer { get; init; } = "https://github.com";
@@ -40,13 +46,13 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
         routes.MapGet("/api/v2/trustBundle", () => Answers.Json(new JsonObject { ["chains"] = new JsonArray(Chain()) }));
         routes.MapGet("/api/v2/configuration", () => Answers.Json(new JsonObject
         {
-            ["issuers"] = new JsonArray(new JsonObject
+            ["issuers"] = new JsonArray([.. IssuerPaths.Select(path => new JsonObject
             {
-                ["issuerUrl"] = IssuerUrl,
-                ["audience"] = "sigstore",
-                ["challengeClaim"] = "sub",
-                ["spiffeTrustDomain"] = "",
-            }),
+                ["issuerUrl"] = IssuerUrl + path,
+                ["audience"] = Audience(),
+                ["challengeClaim"] = path == "/google" ? "email" : "sub",
+                ["spiffeTrustDomain"] = path == "/spiffe" ? "example.org" : "",
+            })]),
         }));
     }
 

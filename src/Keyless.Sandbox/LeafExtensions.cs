@@ -15,6 +15,7 @@ internal static class LeafExtensions
     /// <exception cref="FormatException">The token names nobody.</exception>
     public static X509Extension SubjectAlternativeName(JsonObject claims, string gitHubServer)
     {
+        gitHubServer = Server(claims, gitHubServer);
         (int tag, string name) = Subject(claims, gitHubServer);
         if (!Ascii.IsValid(name))
         {
@@ -37,6 +38,7 @@ internal static class LeafExtensions
     public static IEnumerable<X509Extension> About(JsonObject claims, string gitHubServer)
     {
         bool gitHub = Text(claims, "job_workflow_ref") is not null;
+        gitHubServer = Server(claims, gitHubServer);
         string? repository = Prefixed($"{gitHubServer}/", Text(claims, "repository"));
         (int Number, string? Value)[] values =
         [
@@ -82,6 +84,10 @@ internal static class LeafExtensions
         return new X509Extension(Arc + number, text.Encode(), critical: false);
     }
 
+    // An Enterprise Server is its own issuer, below its own name.
+    private static string Server(JsonObject claims, string gitHubServer) =>
+        Text(claims, "iss") is { } issuer && issuer.EndsWith(OidcPlaces.EnterpriseServerPath, StringComparison.Ordinal) ? issuer[..^OidcPlaces.EnterpriseServerPath.Length] : gitHubServer;
+
     // GeneralName: rfc822Name is [1], uniformResourceIdentifier is [6].
     private static (int Tag, string Name) Subject(JsonObject claims, string gitHubServer)
     {
@@ -93,6 +99,17 @@ internal static class LeafExtensions
         if (Text(claims, "ci_config_ref_uri") is { } pipeline)
         {
             return (6, $"https://{pipeline}");
+        }
+
+        // Fulcio decides by the kind of issuer that its configuration names (fulcio, docs/oidc.md); here each kind has claims of its own.
+        if (Text(claims, "organization_slug") is { } organization && Text(claims, "pipeline_slug") is { } slug)
+        {
+            return (6, $"https://buildkite.com/{organization}/{slug}");
+        }
+
+        if (claims["kubernetes.io"] is JsonObject cluster && cluster["serviceaccount"] is JsonObject account)
+        {
+            return (6, $"https://kubernetes.io/namespaces/{Required(cluster, "namespace")}/serviceaccounts/{Required(account, "name")}");
         }
 
         if (Text(claims, "email") is { } email)

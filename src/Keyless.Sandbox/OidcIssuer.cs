@@ -13,7 +13,10 @@ namespace Keyless.Sandbox;
 public sealed class OidcIssuer : IDisposable
 {
     /// <summary>The audience Fulcio asks for.</summary>
-    private const string Sigstore = "sigstore";
+    internal const string Sigstore = "sigstore";
+
+    /// <summary>Paths of all issuers that are played here; the first is GitHub's.</summary>
+    internal static readonly string[] Issuers = ["", OidcPlaces.EnterpriseServerPath, "/buildkite", "/gitlab", "/google", "/kubernetes", "/spiffe"];
 
     /// <summary>GitHub's tokens live this long.</summary>
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromMinutes(5);
@@ -27,6 +30,7 @@ public sealed class OidcIssuer : IDisposable
     public OidcIssuer(TimeProvider time)
     {
         this.time = time;
+        Places = new OidcPlaces(this);
         ECParameters point = key.ExportParameters(includePrivateParameters: false);
         string x = Base64Url.EncodeToString(point.Q.X), y = Base64Url.EncodeToString(point.Q.Y);
         // RFC 7638 §3: the thumbprint is over exactly these members in this order.
@@ -49,20 +53,30 @@ public sealed class OidcIssuer : IDisposable
     /// </summary>
     public JsonObject Claims { get; } = GitHubClaims("example-org", "example-repo", ".github/workflows/publish.yml", "refs/heads/main");
 
+    /// <summary>The audience that this world's Fulcio asks for; a private one may ask for another than the public instances.</summary>
+    public string FulcioAudience { get; set; } = Sigstore;
+
+    /// <summary>Issuers that are not GitHub's cloud.</summary>
+    public OidcPlaces Places { get; }
+
     /// <summary>The subject alternative name that Fulcio writes for <see cref="Claims"/>.</summary>
     public string CertificateIdentity => $"https://github.com/{(string?)Claims["job_workflow_ref"]}";
 
     /// <param name="adjust">Changes the finished claims of this token, the times included.</param>
     /// <param name="lifetime">Five minutes if not given; may be negative for a token that has expired.</param>
     /// <returns>A JWT in JWS compact serialization (RFC 7515 §3.1).</returns>
-    public string CreateToken(string audience = Sigstore, Action<JsonObject>? adjust = null, TimeSpan? lifetime = null)
+    public string CreateToken(string audience = Sigstore, Action<JsonObject>? adjust = null, TimeSpan? lifetime = null) =>
+        Sign("", Claims.DeepClone().AsObject(), audience, lifetime, adjust);
+
+    /// <param name="path">Of the issuer behind <see cref="Url"/>; empty for GitHub's.</param>
+    /// <param name="claims">All but those that each token has.</param>
+    internal string Sign(string path, JsonObject claims, string audience, TimeSpan? lifetime, Action<JsonObject>? adjust = null)
     {
         DateTimeOffset now = time.GetUtcNow();
         DateTimeOffset expiry = now + (lifetime ?? DefaultLifetime);
         DateTimeOffset issued = expiry < now ? expiry - DefaultLifetime : now;
 
-        JsonObject claims = Claims.DeepClone().AsObject();
-        claims["iss"] = Url;
+        claims["iss"] = $"{Url}{path}";
         claims["aud"] = audience;
         claims["jti"] = Guid.NewGuid().ToString();
         claims["iat"] = issued.ToUnixTimeSeconds();
@@ -77,7 +91,7 @@ public sealed class OidcIssuer : IDisposable
         return $"{signed}.{Base64Url.EncodeToString(signature)}";
     }
 
-    /// <summary>Reads a token as Fulcio does: signature, issuer, audience <c>sigstore</c>, times.</summary>
+    /// <summary>Reads a token as Fulcio does: signature, issuer, audience, times.</summary>
     /// <returns>The claims of a token that is good now.</returns>
     /// <exception cref="FormatException">It is not; the message says why, and never repeats the token.</exception>
     public JsonObject Validate(string token)
@@ -97,8 +111,8 @@ public sealed class OidcIssuer : IDisposable
         JsonObject claims = Decode(payload, "payload");
         string[] audiences = [.. (claims["aud"] is JsonArray several ? [.. several] : new[] { claims["aud"] }).Select(Text).OfType<string>()];
         long now = time.GetUtcNow().ToUnixTimeSeconds();
-        Require(Text(claims["iss"]) == Url, $"the token's issuer is '{Text(claims["iss"])}', expected '{Url}'");
-        Require(audiences.Contains(Sigstore, StringComparer.Ordinal), $"the token's audience is '{string.Join(' ', audiences)}', expected '{Sigstore}'");
+        Require(Issuers.Any(path => Text(claims["iss"]) == $"{Url}{path}"), $"the token's issuer is '{Text(claims["iss"])}', expected '{Url}'");
+        Require(audiences.Contains(FulcioAudience, StringComparer.Ordinal), $"the token's audience is '{string.Join(' ', audiences)}', expected '{FulcioAudience}'");
         Require(Seconds(claims["nbf"]) <= now, "the token is not valid yet, or has no 'nbf'");
         Require(Seconds(claims["exp"]) > now, "the token has expired, or has no 'exp'");
         return claims;
@@ -117,23 +131,27 @@ public sealed class OidcIssuer : IDisposable
             ["scopes_supported"] = new JsonArray("openid"),
         }));
         routes.MapGet("/.well-known/jwks", context => context.Response.WriteJsonAsync(new JsonObject { ["keys"] = new JsonArray(jwk.DeepClone()) }));
-        routes.MapGet("/github/token", context =>
-        {
-            if (!IsRequestToken(context.Request.Headers.Authorization.ToString()))
-            {
-                context.Response.StatusCode = StatusCodes.Status401Unauthorized;
-                return context.Response.WriteJsonAsync(new JsonObject { ["message"] = "the bearer token is not this job's ACTIONS_ID_TOKEN_REQUEST_TOKEN" });
-            }
-            // GitHub's default audience is the URL of the repository's owner.
-            string audience = context.Request.Query["audience"].ToString() is { Length: > 0 } asked ? asked : $"https://github.com/{(string?)Claims["repository_owner"]}";
-            return context.Response.WriteJsonAsync(new JsonObject { ["value"] = CreateToken(audience) });
-        });
+        routes.MapGet("/github/token", context => AnswerJobAsync(context, audience => CreateToken(audience)));
+        Places.Map(routes);
     }
 
     public void Dispose() => key.Dispose();
 
     /// <summary>Told by whoever starts the server: only then is the port known.</summary>
     internal void RunsAt(Uri baseUrl) => url = baseUrl;
+
+    /// <summary>GitHub's endpoint for the tokens of a job.</summary>
+    internal Task AnswerJobAsync(HttpContext context, Func<string, string> create)
+    {
+        if (!IsRequestToken(context.Request.Headers.Authorization.ToString()))
+        {
+            context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+            return context.Response.WriteJsonAsync(new JsonObject { ["message"] = "the bearer token is not this job's ACTIONS_ID_TOKEN_REQUEST_TOKEN" });
+        }
+        // GitHub's default audience is the URL of the repository's owner.
+        string audience = context.Request.Query["audience"].ToString() is { Length: > 0 } asked ? asked : $"https://github.com/{(string?)Claims["repository_owner"]}";
+        return context.Response.WriteJsonAsync(new JsonObject { ["value"] = create(audience) });
+    }
 
     private bool IsRequestToken(string authorization) =>
         authorization.Split(' ', 2) is [var scheme, var token]

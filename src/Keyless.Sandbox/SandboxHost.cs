@@ -22,7 +22,7 @@ public sealed class SandboxHost : IAsyncDisposable
         Registry = new Registry(options.RegistryLogin, options.RegistryUsers, options.RegistryIdentityTokens) { ReferrersApi = options.ReferrersApi, Quirks = options.RegistryQuirks };
         Issuer = new OidcIssuer(time);
         CtLog = new CtLog(time);
-        Fulcio = new Fulcio(CtLog, Issuer.Validate, time);
+        Fulcio = new Fulcio(CtLog, Issuer.Validate, time) { IssuerPaths = OidcIssuer.Issuers, Audience = () => Issuer.FulcioAudience };
         RekorV1 = new RekorV1(time, Host);
         RekorV2 = new RekorV2(options.RekorV2Key, Host, time);
         TimestampAuthority = new TimestampAuthority(time);

@@ -33,7 +33,7 @@ internal sealed class Http(HttpClient client, string userAgent)
             }
 
             byte[] body = await ReadAsync(response, request, deadline.Token);
-            return new Answer(request, response.StatusCode, response.Headers.Location, body);
+            return new Answer(request, response.StatusCode, response.Headers.Location, body) { GrpcStatus = request.IsGrpc ? ReadGrpcStatus(response) : null };
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
@@ -61,7 +61,20 @@ internal sealed class Http(HttpClient client, string userAgent)
 
         if (request.Bearer is { } bearer)
         {
-            message.Headers.Authorization = new AuthenticationHeaderValue("Bearer", bearer);
+            message.Headers.Authorization = new AuthenticationHeaderValue(request.AuthorizationScheme, bearer);
+        }
+
+        if (request.Header is { } header)
+        {
+            message.Headers.Add(header.Name, header.Value);
+        }
+
+        if (request.IsGrpc)
+        {
+            // gRPC over HTTP/2: there is no TLS to agree on a version with, and proxies that would drop trailers must say so.
+            message.Version = HttpVersion.Version20;
+            message.VersionPolicy = HttpVersionPolicy.RequestVersionExact;
+            message.Headers.TE.ParseAdd("trailers");
         }
 
         if (request.ContentType is { } contentType)
@@ -72,6 +85,12 @@ internal sealed class Http(HttpClient client, string userAgent)
 
         return message;
     }
+
+    // Behind the body; where there is no body, among the headers ("Trailers-Only").
+    private static string? ReadGrpcStatus(HttpResponseMessage response) =>
+        (response.TrailingHeaders.TryGetValues("grpc-status", out IEnumerable<string>? values) || response.Headers.TryGetValues("grpc-status", out values))
+            ? string.Join(',', values)
+            : null;
 
     private static async Task<byte[]> ReadAsync(HttpResponseMessage response, Request request, CancellationToken cancel)
     {
@@ -119,6 +138,14 @@ internal sealed partial record Request(string Service, HttpMethod Method, Uri Ur
     public string? Accept { get; init; } = "application/json";
 
     public string? Bearer { get; init; }
+
+    public string AuthorizationScheme { get; init; } = "Bearer";
+
+    /// <summary>One more header, not secret.</summary>
+    public (string Name, string Value)? Header { get; init; }
+
+    /// <summary>Needs HTTP/2, and ends with a status of its own.</summary>
+    public bool IsGrpc { get; init; }
 
     /// <summary>What must not occur in a message even if the server says it: the token that <see cref="Body"/> carries.</summary>
     public string? Secret { get; init; }
@@ -177,6 +204,9 @@ internal sealed class Answer(Request request, HttpStatusCode status, Uri? locati
     public Uri? Location { get; } = location;
 
     public ReadOnlyMemory<byte> Body { get; } = body;
+
+    /// <summary>As sent, <c>0</c> is success; null where there was none.</summary>
+    public string? GrpcStatus { get; init; }
 
     /// <exception cref="ServiceException">Any other status: a refusal, or a success that the protocol does not know.</exception>
     public Answer MustBe(params ReadOnlySpan<HttpStatusCode> accepted) =>

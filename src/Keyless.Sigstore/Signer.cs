@@ -32,19 +32,68 @@ public sealed class Signer(
     public async Task<SigningSession> BeginAsync(CancellationToken cancel)
     {
         SigningServices services = Services();
+        var fulcio = new Fulcio(http, services.Fulcio, time);
         long began = time.GetTimestamp();
         IdentityToken token = await identities.GetAsync(cancel);                                            // §2.1.1
         TimeSpan tokenTook = time.GetElapsedTime(began);
+        await MustBeUsableAsync(token, fulcio, cancel);
+        began = time.GetTimestamp();
+        SigningSession session = await CertifyAsync(services, token, fulcio, cancel);                       // §2.1.2, §2.1.3
+        (session.TokenTook, session.CertificateTook) = (tokenTook, time.GetElapsedTime(began));
+        return session;
+    }
+
+    /// <summary>Looks at a token before it is used: its times, for whom it is, and whether its owner agrees that it becomes public.</summary>
+    /// <exception cref="FormatException">The signing config does not name what signing needs.</exception>
+    /// <exception cref="IdentityException">It cannot be used here.</exception>
+    public Task MustBeUsableAsync(IdentityToken token, CancellationToken cancel) =>
+        MustBeUsableAsync(token, new Fulcio(http, Services().Fulcio, time), cancel);
+
+    private bool MayTakeAnotherAudience => identities.Provider is { IsGiven: false } && !PublicRecord.IsKeptFor(instance.TrustedRoot);
+
+    private async Task<SigningSession> CertifyAsync(SigningServices services, IdentityToken token, Fulcio fulcio, CancellationToken cancel)
+    {
+        try
+        {
+            return await SigningSession.CertifyAsync(services, token, fulcio, cancel);
+        }
+        catch (ServiceException no) when (no.Failure == ServiceFailure.Refused && MayTakeAnotherAudience)
+        {
+            // A private Fulcio may take tokens for another audience than the usual one; it is asked only now, because most do not.
+            if ((await fulcio.AudiencesAsync(token.Issuer, cancel)).FirstOrDefault(audience => audience != IdentityToken.SigstoreAudience) is not { } other)
+            {
+                throw;
+            }
+
+            IdentityToken next = await identities.GetAsync(other, cancel);
+            next.MustBeUsableAt(time.GetUtcNow());
+            return await SigningSession.CertifyAsync(services, next, fulcio, cancel);
+        }
+    }
+
+    private async Task MustBeUsableAsync(IdentityToken token, Fulcio fulcio, CancellationToken cancel)
+    {
+        bool isPublic = PublicRecord.IsKeptFor(instance.TrustedRoot);
+        if (isPublic)
+        {
+            token.MustNotBeAzures();
+        }
+
         token.MustBeUsableAt(time.GetUtcNow());
+        if (isPublic || token.Audience.Contains(IdentityToken.SigstoreAudience, StringComparer.Ordinal))
+        {
+            token.MustBeFor(IdentityToken.SigstoreAudience);
+        }
+        else
+        {
+            string[] accepted = await fulcio.AudiencesAsync(token.Issuer, cancel);
+            token.MustBeFor(accepted.Length > 0 ? accepted : [IdentityToken.SigstoreAudience]);
+        }
+
         if (!acceptPublicLog)
         {
             PublicRecord.MustBePublic(token, instance.TrustedRoot);
         }
-
-        began = time.GetTimestamp();
-        SigningSession session = await SigningSession.CertifyAsync(services, token, new Fulcio(http, services.Fulcio, time), cancel); // §2.1.2, §2.1.3
-        (session.TokenTook, session.CertificateTook) = (tokenTook, time.GetElapsedTime(began));
-        return session;
     }
 
     /// <summary>Signs a statement about an artifact that says nothing but what kind of statement it is, as cosign 3 does for an image.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Keyless.Testing;
 using Task = System.Threading.Tasks.Task;
@@ -89,6 +90,219 @@ public sealed class PreflightTests
         Assert.Contains(says, World.Log(task));
     }
 
+    // What a fork leaves behind when it is deleted, and a run of Dependabot's pull request that somebody else started.
+    [TestMethod]
+    [DataRow("pull_request", """{ "pull_request": { "head": { "repo": null } } }""", "a pull request from a fork")]
+    [DataRow("pull_request_review", """{ "pull_request": { "head": { "repo": { "full_name": "fork/example-repo" } } } }""", "a pull request from a fork")]
+    [DataRow("pull_request", """{ "pull_request": { "user": { "login": "dependabot[bot]" } } }""", "Dependabot")]
+    [DataRow("pull_request_target", """{ "pull_request": { "user": { "login": "dependabot[bot]" } } }""", "Dependabot")]
+    public async Task Tells_from_the_event_what_comes_from_outside(string name, string payload, string says)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Remove("ACTIONS_ID_TOKEN_REQUEST_URL");
+        world.Environment["GITHUB_EVENT_NAME"] = name;
+        world.Environment["GITHUB_EVENT_PATH"] = world.Folder.Write("event.json", payload);
+        KeylessPreflight auto = Preflight(world, "auto");
+
+        Assert.IsTrue(auto.Execute(), World.Log(auto));
+
+        Assert.IsFalse(auto.Sign);
+        Assert.Contains(says, World.Log(auto));
+        Assert.Contains("use SignContainer=auto there", World.Refusal(Preflight(world, "true"), "KEYLESS1001"));
+    }
+
+    [TestMethod]
+    [DataRow("pull_request_target", """{ "pull_request": { "head": { "repo": { "full_name": "fork/example-repo" } } } }""")]
+    [DataRow("pull_request", """{ "pull_request": { "head": { "repo": { "full_name": "Example-Org/example-repo" } } } }""")]
+    [DataRow("push", "{}")]
+    [DataRow("pull_request", "not json")]
+    public async Task Refuses_the_repositorys_own_job_without_permission(string name, string payload)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Remove("ACTIONS_ID_TOKEN_REQUEST_URL");
+        world.Environment["GITHUB_EVENT_NAME"] = name;
+        world.Environment["GITHUB_EVENT_PATH"] = world.Folder.Write("event.json", payload);
+
+        Assert.Contains("the job lacks `id-token: write`", World.Refusal(Preflight(world, "auto"), "KEYLESS1001"));
+    }
+
+    [TestMethod]
+    [DataRow("GITLAB_CI", "true", "the job lacks `id_tokens: { SIGSTORE_ID_TOKEN: { aud: sigstore } }`", true)]
+    [DataRow("BUILDKITE", "true", "BUILDKITE_AGENT_ACCESS_TOKEN is not set", true)]
+    [DataRow("TF_BUILD", "True", "Azure Pipelines gives no identity that a public Sigstore instance takes", false)]
+    [DataRow("CIRCLECI", "true", "circleci run oidc get", false)]
+    [DataRow("CI", "true", "this is no CI system that gives an identity", false)]
+    public async Task Says_what_each_system_lacks_and_lets_auto_pass_where_it_gives_none(string variable, string value, string says, bool withheld)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Environment[variable] = value;
+        KeylessPreflight auto = Preflight(world, "auto");
+
+        Assert.Contains(says, World.Refusal(Preflight(world, "true"), "KEYLESS1001"));
+        Assert.AreEqual(!withheld, auto.Execute(), World.Log(auto));
+        Assert.IsFalse(auto.Sign);
+        Assert.Contains(says, World.Log(auto));
+    }
+
+    [TestMethod]
+    [DataRow("true")]
+    [DataRow("auto")]
+    public async Task Leaves_what_to_paste_in_a_file_in_the_messages_and_on_the_page_of_the_run(string value)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Remove("ACTIONS_ID_TOKEN_REQUEST_URL");
+        world.Environment["GITHUB_STEP_SUMMARY"] = world.Folder.Write("summary.md", "before\n");
+        KeylessPreflight task = Preflight(world, value);
+        task.PasteFile = "obj/net10.0/keyless/what-to-paste.md";
+
+        string error = World.Refusal(task, "KEYLESS1001");
+
+        Assert.Contains("what to paste is in obj/net10.0/keyless/what-to-paste.md", error);
+        string file = await File.ReadAllTextAsync(world.Folder["obj/net10.0/keyless/what-to-paste.md"], TestContext.CancellationToken);
+        string summary = await File.ReadAllTextAsync(world.Folder["summary.md"], TestContext.CancellationToken);
+        Assert.StartsWith("before\n", summary);
+        Assert.Contains("KEYLESS1001: no identity token: ACTIONS_ID_TOKEN_REQUEST_URL is not set", summary);
+        foreach (string line in new[] { "      contents: read", "      packages: write", "      id-token: write", "the job that calls it must grant them too" })
+        {
+            Assert.Contains(line, file);
+            Assert.Contains(line, summary);
+            Assert.Contains(line, World.Log(task));
+        }
+    }
+
+    [TestMethod]
+    public async Task Leaves_the_page_of_the_run_alone_when_told_so()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Remove("ACTIONS_ID_TOKEN_REQUEST_URL");
+        world.Environment["GITHUB_STEP_SUMMARY"] = world.Folder["summary.md"];
+        KeylessPreflight task = Preflight(world, "true");
+        task.ContainerSigningCIOutput = "false";
+
+        World.Refusal(task, "KEYLESS1001");
+
+        Assert.IsFalse(File.Exists(world.Folder["summary.md"]));
+    }
+
+    [TestMethod]
+    public async Task Names_no_file_that_it_could_not_write()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Remove("ACTIONS_ID_TOKEN_REQUEST_URL");
+        world.Folder.Write("obj", "a file where a folder should be");
+        KeylessPreflight task = Preflight(world, "true");
+        task.PasteFile = "obj/keyless/what-to-paste.md";
+
+        Assert.DoesNotContain("what-to-paste", World.Refusal(task, "KEYLESS1001"));
+    }
+
+    [TestMethod]
+    public async Task Asks_before_the_build_for_what_is_known_by_then_and_afterwards_for_the_rest()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        KeylessPreflight before = Preflight(world, "true"), after = Preflight(world, "true");
+        (before.BeforeBuild, before.ContainerRegistry) = (true, "");
+        (after.FoundBeforeBuild, after.ContainerRegistry) = ("true", "");
+
+        Assert.IsTrue(before.Execute(), World.Log(before));
+        Assert.IsTrue(before.Sign);
+        World.Refusal(after, "KEYLESS5007");
+    }
+
+    [TestMethod]
+    public async Task Says_only_once_that_it_does_not_sign()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        KeylessPreflight after = Preflight(world, "auto");
+        after.FoundBeforeBuild = "false";
+
+        Assert.IsTrue(after.Execute(), World.Log(after));
+
+        Assert.IsFalse(after.Sign);
+        Assert.AreEqual("", World.Log(after));
+    }
+
+    [TestMethod]
+    public async Task Asks_for_consent_before_a_private_repository_becomes_public()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment["GITHUB_EVENT_PATH"] = world.Folder.Write("event.json", """{ "repository": { "visibility": "private" } }""");
+        KeylessPreflight task = Preflight(world, "true"), agreed = Preflight(world, "true"), privately = Preflight(world, "true");
+        SignPublicly(world, task);
+        SignPublicly(world, agreed);
+        agreed.ContainerSigningAcceptPublicLog = "true";
+
+        string error = World.Refusal(task, "KEYLESS1006");
+
+        foreach (string published in (string[])["the repository is private", world.Signer, "example-org/example-repo", "https://github.com/example-org", "/actions/runs/"])
+        {
+            Assert.Contains(published, error);
+        }
+
+        Assert.IsTrue(agreed.Execute(), World.Log(agreed));
+        Assert.IsTrue(privately.Execute(), World.Log(privately));
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
+    }
+
+    [TestMethod]
+    public async Task Asks_for_consent_before_a_private_project_of_GitLab_becomes_public()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Environment["SIGSTORE_ID_TOKEN"] = world.Sandbox.Issuer.Places.CreateGitLabToken(visibility: "internal");
+        KeylessPreflight task = Preflight(world, "true");
+        SignPublicly(world, task);
+
+        Assert.Contains("the repository is internal", World.Refusal(task, "KEYLESS1006"));
+    }
+
+    [TestMethod]
+    public async Task Refuses_a_token_of_Azure_Pipelines_at_a_public_instance_and_names_the_alternatives()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Environment["TF_BUILD"] = "True";
+        world.Environment["SIGSTORE_ID_TOKEN"] = world.Sandbox.Issuer.CreateToken("api://AzureADTokenExchange", claims => claims["iss"] = "https://vstoken.dev.azure.com/11111111-0000-4000-8000-000000000000");
+        KeylessPreflight task = Preflight(world, "true");
+        SignPublicly(world, task);
+
+        string error = World.Refusal(task, "KEYLESS1007");
+
+        Assert.Contains("SigstoreOidcProvider=file, google or spiffe", error);
+        Assert.Contains("at a private instance", error);
+    }
+
+    [TestMethod]
+    public async Task Takes_a_token_for_whomever_a_private_Fulcio_names()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Sandbox.Issuer.FulcioAudience = "fulcio.example";
+        world.Environment.Clear();
+        world.Environment["SIGSTORE_ID_TOKEN"] = world.Sandbox.Issuer.CreateToken("fulcio.example");
+        KeylessPreflight right = Preflight(world, "true");
+
+        Assert.IsTrue(right.Execute(), World.Log(right));
+
+        KeylessSignContainer signing = world.Sign(world.Push());
+        Assert.IsTrue(signing.Execute(), World.Log(signing));
+        world.Environment["SIGSTORE_ID_TOKEN"] = world.Sandbox.Issuer.CreateToken("somebody-else");
+        Assert.Contains("\"fulcio.example\" expected, somebody-else found", World.Refusal(Preflight(world, "true"), "KEYLESS1004"));
+    }
+
+    [TestMethod]
+    public async Task Asks_again_for_whom_a_private_Fulcio_names_where_tokens_are_made_anew()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Sandbox.Issuer.FulcioAudience = "fulcio.example";
+        KeylessSignContainer task = world.Sign(world.Push());
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.AreEqual(2, world.Sandbox.Traffic.Snapshot().Count(exchange => exchange.Part == "issuer"));
+    }
+
     [TestMethod]
     public async Task Auto_says_why_it_does_not_sign_at_a_desk()
     {
@@ -99,7 +313,7 @@ public sealed class PreflightTests
         Assert.IsTrue(task.Execute(), World.Log(task));
 
         Assert.IsFalse(task.Sign);
-        Assert.AreEqual("high: Keyless.MSBuild: SignContainer is auto, and the image is not signed: this is no CI system that gives an identity, and SIGSTORE_ID_TOKEN is not set\n", World.Log(task));
+        Assert.AreEqual("high: Keyless.MSBuild: SignContainer is auto, and the image is not signed: this is no CI system that gives an identity, and SIGSTORE_ID_TOKEN is not set; sign in CI, or put a token with audience \"sigstore\" there\n", World.Log(task));
     }
 
     [TestMethod]
@@ -196,10 +410,11 @@ public sealed class PreflightTests
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
         string token = world.Sandbox.Issuer.CreateToken();
+        world.Environment.Clear();
         KeylessPreflight task = Preflight(world, "true");
         task.SigstoreIdentityTokenFile = token;
 
-        World.Refusal(task, "KEYLESS5003");
+        World.Refusal(task, "KEYLESS1001");
 
         foreach (string part in token.Split('.'))
         {
@@ -207,7 +422,21 @@ public sealed class PreflightTests
         }
     }
 
-    private static KeylessPreflight Preflight(World world, string value) => new()
+    // The instance with the key of the public-good instance's CT log of 2022 in it: what is public is told by the keys.
+    private static void SignPublicly(World world, KeylessPreflight task)
+    {
+        JsonNode root = JsonNode.Parse(world.Sandbox.TrustedRoot)!;
+        root["ctlogs"]!.AsArray().Add(JsonNode.Parse(
+            """
+            {"baseUrl":"https://ct.example","hashAlgorithm":"SHA2_256","logId":{"keyId":"3T0wasbHETJjGR4cmWc3AqJKXrjePK3/h4pygC8p7o4="},
+             "publicKey":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","validFor":{"start":"2022-10-20T00:00:00Z"},
+             "rawBytes":"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEiPSlFi0CmFTfEjCUqF9HuCEcYXNKAaYalIJmBZ8yyezPjTqhxrKBpMnaocVtLJBI1eM3uXnQzQGAJdJ4gs9Fyw=="}}
+            """));
+        task.SigstoreTrustedRoot = world.Folder.Write("public_root.json", root.ToJsonString());
+        task.SigstoreSigningConfig = "signing_config.json";
+    }
+
+    internal static KeylessPreflight Preflight(World world, string value) => new()
     {
         BuildEngine = new RecordingEngine(),
         EnvironmentVariable = world.Environment.GetValueOrDefault,

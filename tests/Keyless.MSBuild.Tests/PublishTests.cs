@@ -4,6 +4,8 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
 using Keyless.Testing;
+using Microsoft.Build.Logging.StructuredLogger;
+using Task = System.Threading.Tasks.Task;
 
 namespace Keyless.MSBuild.Tests;
 
@@ -165,6 +167,35 @@ public sealed class PublishTests
 
         MustBeRefused(published, "KEYLESS1001");
         Assert.IsNull(sandbox.Registry.FindManifest("hello", "latest"));
+    }
+
+    [TestMethod]
+    [DataRow(false, "Csc KeylessPreflight")]
+    [DataRow(true, "KeylessPreflight")]
+    public async Task A_missing_permission_fails_before_anything_is_compiled(bool missing, string tasks)
+    {
+        await using SandboxHost sandbox = await SandboxHost.StartAsync(cancel: TestContext.CancellationToken);
+        using var folder = new TemporaryFolder();
+        Dictionary<string, string> environment = sandbox.Environment.ToDictionary();
+        if (missing)
+        {
+            environment.Remove("ACTIONS_ID_TOKEN_REQUEST_URL");
+        }
+
+        DotNetResult published = await Samples.PublishFromSourceAsync(sandbox, environment, ["-p:SignContainer=true", $"-bl:{folder["build.binlog"]}"], TestContext.CancellationToken);
+
+        Assert.AreEqual(missing ? 1 : 0, published.ExitCode, published.ToString());
+        Build build = BinaryLog.ReadBuild(folder["build.binlog"]);
+        var ran = new SortedSet<string>(StringComparer.Ordinal);
+        build.VisitAllChildren<Microsoft.Build.Logging.StructuredLogger.Task>(task => ran.Add(task.Name.Split('.')[^1]));
+        Assert.AreEqual(tasks, string.Join(' ', ran.Intersect(["Csc", "KeylessPreflight"]).Order(StringComparer.Ordinal)));
+        if (missing)
+        {
+            string error = Assert.ContainsSingle(published.ErrorLines, published.ToString());
+            Assert.Contains("error KEYLESS1001: ", error);
+            Assert.Contains("keyless/what-to-paste.md", error);
+            Assert.IsNull(sandbox.Registry.FindManifest("hello", "latest"));
+        }
     }
 
     [TestMethod]

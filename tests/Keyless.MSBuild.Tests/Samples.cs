@@ -65,6 +65,25 @@ internal static class Samples
             cancel);
     }
 
+    /// <summary><c>dotnet publish</c> of a copy of HelloContainer that nobody has built: restored, compiled and pushed, as in a fresh clone.</summary>
+    public static async Task<DotNetResult> PublishFromSourceAsync(
+        SandboxHost sandbox, IReadOnlyDictionary<string, string> environment, IEnumerable<string> properties, CancellationToken cancel)
+    {
+        string own = Folder[$"run-{Interlocked.Increment(ref runs)}"];
+        sandbox.WriteTo(Path.Combine(own, "sandbox"));
+        string project = Folder.CopyFromRepository("samples/HelloContainer", $"{Path.GetFileName(own)}/HelloContainer");
+        return await DotNet.RunAsync(
+            project,
+            [
+                "publish", "-c", "Release", "-tl:off", "-t:PublishContainer",
+                $"-p:SigstoreInstance={own}/sandbox/client_trust_config.json",
+                $"-p:ContainerBaseImage={sandbox.BaseImage}", $"-p:ContainerRegistry={sandbox.RegistryHost}", "-p:ContainerRepository=hello",
+                .. properties,
+            ],
+            await EnvironmentAsync(environment),
+            cancel);
+    }
+
     /// <summary><c>dotnet build -t:…</c> of DeployVerified.</summary>
     public static async Task<DotNetResult> DeployAsync(
         SandboxHost sandbox, string image, string signer, IEnumerable<string> properties, CancellationToken cancel, string target = "-t:VerifyContainerImages",

@@ -322,7 +322,7 @@ public sealed class IdentityTests(TestContext test)
 
     [TestMethod]
     [DataRow("auto", "true", "no identity token: ACTIONS_ID_TOKEN_REQUEST_URL is not set; the job lacks `id-token: write`")]
-    [DataRow("auto", null, "no identity token: ACTIONS_ID_TOKEN_REQUEST_URL is not set (no GitHub Actions job with `id-token: write`), and SIGSTORE_ID_TOKEN is not set; put a token with audience \"sigstore\" there")]
+    [DataRow("auto", null, "no identity token: this is no CI system that gives an identity, and SIGSTORE_ID_TOKEN is not set; sign in CI, or put a token with audience \"sigstore\" there")]
     [DataRow("github-actions", null, "no identity token: ACTIONS_ID_TOKEN_REQUEST_URL is not set; SigstoreOidcProvider=github-actions works only in a GitHub Actions job with `id-token: write`")]
     [DataRow("environment", "true", "no identity token: SIGSTORE_ID_TOKEN is not set; put a token with audience \"sigstore\" there")]
     [DataRow("none", "true", "no identity token: SigstoreOidcProvider is none")]
@@ -344,7 +344,7 @@ public sealed class IdentityTests(TestContext test)
 
         ArgumentException no = Assert.ThrowsExactly<ArgumentException>(() => Ambient("Auto", client, _ => null));
 
-        Assert.Contains("auto, github-actions, environment or none expected", no.Message);
+        Assert.Contains("auto, github-actions, buildkite, environment, file, google, spiffe or none expected", no.Message);
     }
 
     private static IdentityException AssertRefused(IdentityFailure failure, string jwt, Action action)

@@ -7,16 +7,17 @@ public sealed class EnvironmentIdentity(Func<string, string?> environment) : IId
 
     public string Name => "environment";
 
-    public Task<IdentityToken?> GetAsync(CancellationToken cancel)
-    {
-        if (environment(Variable) is not { } value)
-        {
-            return Task.FromResult<IdentityToken?>(null);
-        }
+    public bool IsHere => environment(Variable) is not null;
 
-        string jwt = value.Trim();
+    public string? Lacks => IsHere ? null : $"{Variable} is not set; put a token with audience \"sigstore\" there";
+
+    public bool IsGiven => true;
+
+    public Task<IdentityToken> GetAsync(string audience, CancellationToken cancel)
+    {
+        string jwt = environment(Variable)?.Trim() ?? throw IdentityException.None(Lacks!);
         return jwt.Length > 0
-            ? Task.FromResult<IdentityToken?>(IdentityToken.Parse(jwt, environment(GitHubActionsIdentity.ServerVariable)))
+            ? Task.FromResult(IdentityToken.Parse(jwt, environment(GitHubActionsIdentity.ServerVariable), audience: null))
             : throw new IdentityException(IdentityFailure.Malformed, $"malformed identity token: {Variable} is set, but empty; set it to a token with audience \"sigstore\", or do not set it");
     }
 }

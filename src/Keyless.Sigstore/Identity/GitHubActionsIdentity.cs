@@ -1,11 +1,8 @@
-using System.Net;
-using Keyless.Sigstore.Formats;
-
 namespace Keyless.Sigstore;
 
 /// <summary>
 /// A GitHub Actions job with <c>permissions: id-token: write</c>: the runner offers an endpoint that makes tokens
-/// (docs.github.com, "OpenID Connect reference").
+/// (docs.github.com, "OpenID Connect reference"). Enterprise Server has its own hosts and is its own issuer.
 /// </summary>
 /// <param name="client">Must not follow redirects.</param>
 public sealed class GitHubActionsIdentity(HttpClient client, string userAgent, Func<string, string?> environment) : IIdentityProvider
@@ -16,49 +13,38 @@ public sealed class GitHubActionsIdentity(HttpClient client, string userAgent, F
 
     public string Name => "github-actions";
 
-    public async Task<IdentityToken?> GetAsync(CancellationToken cancel)
+    public bool IsHere => Unset is null;
+
+    public string? Lacks => Unset is not { } unset ? null
+        : environment("GITHUB_ACTIONS") == "true" ? $"{unset} is not set; the job lacks `id-token: write`"
+        : $"{unset} is not set; SigstoreOidcProvider=github-actions works only in a GitHub Actions job with `id-token: write`";
+
+    public bool IsGiven => false;
+
+    private static TokenEndpoint Tokens { get; } = new("GitHub Actions");
+
+    private string? Unset => environment(UrlVariable) is not { Length: > 0 } ? UrlVariable
+        : environment(TokenVariable) is not { Length: > 0 } ? TokenVariable
+        : null;
+
+    public async Task<IdentityToken> GetAsync(string audience, CancellationToken cancel)
     {
-        if (environment(UrlVariable) is not { Length: > 0 } url || environment(TokenVariable) is not { Length: > 0 } bearer)
+        if (Lacks is { } lacks)
         {
-            return null;
+            throw IdentityException.None(lacks);
         }
 
-        // A header is one line; anything else would end it early.
-        if (bearer.Any(c => c is <= ' ' or > '~'))
+        Uri endpoint = Tokens.Endpoint(UrlVariable, environment(UrlVariable)!);
+        string asked = $"audience={Uri.EscapeDataString(audience)}";
+        var request = new Request("GitHub's token endpoint", HttpMethod.Get, new UriBuilder(endpoint)
         {
-            throw Failed($"{TokenVariable} is not a bearer token");
-        }
-
-        var request = new Request("GitHub's token endpoint", HttpMethod.Get, Endpoint(url)) { Bearer = bearer, HidesPath = true };
-        return IdentityToken.Parse(await AskAsync(request, cancel), environment(ServerVariable));
+            Query = endpoint.Query.Length > 1 ? $"{endpoint.Query}&{asked}" : $"?{asked}",
+            Fragment = "",
+        }.Uri)
+        {
+            Bearer = Tokens.Header(TokenVariable, environment(TokenVariable)!),
+            HidesPath = true,
+        };
+        return IdentityToken.Parse(await Tokens.AskAsync(client, userAgent, request, "value", cancel), environment(ServerVariable), audience);
     }
-
-    private async Task<string> AskAsync(Request request, CancellationToken cancel)
-    {
-        try
-        {
-            Answer answer = (await new Http(client, userAgent).SendAsync(request, cancel)).MustBe(HttpStatusCode.OK);
-            return answer.Read(json => JsonFields.Parse(json, "answer", request.AnswerBytes).RequiredText("value"));
-        }
-        catch (ServiceException e)
-        {
-            throw Failed(e.Message);
-        }
-    }
-
-    // The address comes from the environment and gets a credential: https, or a runner on this machine. No check of its
-    // host: Enterprise Server has its own.
-    private static Uri Endpoint(string url)
-    {
-        if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? endpoint)
-            || !(endpoint.Scheme == Uri.UriSchemeHttps || (endpoint.Scheme == Uri.UriSchemeHttp && endpoint.IsLoopback)))
-        {
-            throw Failed($"{UrlVariable} is not an https URL");
-        }
-
-        string query = endpoint.Query.Length > 1 ? $"{endpoint.Query}&audience=sigstore" : "?audience=sigstore";
-        return new UriBuilder(endpoint) { Query = query, Fragment = "" }.Uri;
-    }
-
-    private static IdentityException Failed(string what) => new(IdentityFailure.EndpointFailed, $"no identity token from GitHub Actions: {what}");
 }

@@ -8,6 +8,8 @@ public sealed class IdentityException : Exception
         : base(message, inner) => Failure = failure;
 
     public IdentityFailure Failure { get; }
+
+    internal static IdentityException None(string why) => new(IdentityFailure.Missing, $"no identity token: {why}");
 }
 
 /// <summary>What is wrong with the identity, because the cure differs.</summary>
@@ -30,4 +32,7 @@ public enum IdentityFailure
 
     /// <summary>The environment's token endpoint did not hand one out.</summary>
     EndpointFailed,
+
+    /// <summary>It is of a CI system whose identities the instance does not take.</summary>
+    ForeignSystem,
 }

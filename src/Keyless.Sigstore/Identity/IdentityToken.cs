@@ -13,11 +13,15 @@ namespace Keyless.Sigstore;
 /// <remarks>The token itself has no public property, and neither <see cref="ToString"/> nor an exception shows it.</remarks>
 public sealed class IdentityToken
 {
-    private const string SigstoreAudience = "sigstore";
+    /// <summary>The audience of the public instances, and of most private ones.</summary>
+    public const string SigstoreAudience = "sigstore";
+
     private const string GitHubIssuer = "https://token.actions.githubusercontent.com";
 
+    private static readonly string[] AzuresIssuers = ["https://vstoken.dev.azure.com/", "https://login.microsoftonline.com/", "https://sts.windows.net/"];
+
     // A GitHub token is 2 KiB; one with the groups of a large organisation in it stays under 16.
-    private const int TokenBytes = 16 * 1024;
+    internal const int TokenBytes = 16 * 1024;
     private const int ClaimCount = 256;
 
     private static readonly TimeSpan NeededLife = TimeSpan.FromSeconds(60);
@@ -64,8 +68,9 @@ public sealed class IdentityToken
 
     /// <param name="jwt">A signed JSON web token in compact form (RFC 7519, RFC 7515 §7.1).</param>
     /// <param name="gitHubServer">Base URL of the GitHub server whose workflow this is, where the issuer does not tell: <c>GITHUB_SERVER_URL</c>.</param>
+    /// <param name="audience">For whom it must be; null where <see cref="MustBeFor"/> is asked later.</param>
     /// <exception cref="IdentityException">Not a token that Sigstore takes. When it is used its times are looked at as well.</exception>
-    public static IdentityToken Parse(string jwt, string? gitHubServer = null)
+    public static IdentityToken Parse(string jwt, string? gitHubServer = null, string? audience = SigstoreAudience)
     {
         if (jwt.Length > TokenBytes)
         {
@@ -78,12 +83,9 @@ public sealed class IdentityToken
         }
 
         Content content = Read(jwt);
-        if (!content.Audience.Contains(SigstoreAudience, StringComparer.Ordinal))
+        if (audience is not null)
         {
-            string found = content.Audience.Count == 0 ? "none" : string.Join(", ", content.Audience.Take(3).Select(Shown.Of));
-            throw new IdentityException(
-                IdentityFailure.ForeignAudience,
-                $"the identity token is for another audience: \"{SigstoreAudience}\" expected, {found} found; ask the issuer for a token with audience \"{SigstoreAudience}\"");
+            Require(content.Audience, audience);
         }
 
         try
@@ -98,6 +100,22 @@ public sealed class IdentityToken
 
     /// <summary>A claim whose value is a string; null where it is absent, empty, or of another kind.</summary>
     public string? Claim(string name) => claims.GetValueOrDefault(name) is { Length: > 0 } value ? value : null;
+
+    /// <summary>For public instances: they know neither Azure Pipelines nor Entra ID as issuers (fulcio, issues 1803 and others; seen 2026-11).</summary>
+    /// <exception cref="IdentityException">It is of one of them.</exception>
+    public void MustNotBeAzures()
+    {
+        if (AzuresIssuers.FirstOrDefault(known => Issuer.StartsWith(known, StringComparison.OrdinalIgnoreCase)) is not null)
+        {
+            throw new IdentityException(
+                IdentityFailure.ForeignSystem,
+                $"the identity token is from {Shown.Of(Issuer)}, which public Sigstore instances do not take; sign in another CI system, with a service account's token (SigstoreOidcProvider=file, google or spiffe), or at a private instance");
+        }
+    }
+
+    /// <param name="audiences">One of them must be among the token's.</param>
+    /// <exception cref="IdentityException">It was made for somebody else.</exception>
+    public void MustBeFor(params ReadOnlySpan<string> audiences) => Require(Audience, audiences);
 
     /// <exception cref="IdentityException">It has ended, ends before Fulcio could be asked, or has not begun.</exception>
     public void MustBeUsableAt(DateTimeOffset now)
@@ -119,6 +137,23 @@ public sealed class IdentityToken
     }
 
     public override string ToString() => $"identity token from {Shown.Of(Issuer)} until {Shown.Of(ExpiresAt)}";
+
+    private static void Require(IReadOnlyList<string> audience, params ReadOnlySpan<string> expected)
+    {
+        foreach (string one in expected)
+        {
+            if (audience.Contains(one, StringComparer.Ordinal))
+            {
+                return;
+            }
+        }
+
+        string found = audience.Count == 0 ? "none" : string.Join(", ", audience.Take(3).Select(Shown.Of));
+        string wanted = string.Join("\" or \"", expected.ToArray().Take(3).Select(Shown.Of));
+        throw new IdentityException(
+            IdentityFailure.ForeignAudience,
+            $"the identity token is for another audience: \"{wanted}\" expected, {found} found; ask the issuer for a token with audience \"{wanted}\"");
+    }
 
     // Fulcio's rules by kind of issuer (fulcio, pkg/identity). A kind that is not here gets what Fulcio gives it.
     private string? Subject(JsonFields payload, string? gitHubServer)

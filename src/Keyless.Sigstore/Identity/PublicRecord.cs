@@ -33,38 +33,53 @@ public static class PublicRecord
     /// do not say, people) the user decides.
     /// </summary>
     /// <exception cref="IdentityException">It may be private; the message says what exactly would become public.</exception>
-    public static void MustBePublic(IdentityToken token, TrustedRoot root)
+    public static void MustBePublic(IdentityToken token, TrustedRoot root) => MustBePublic(token.Claim, token.ExpectedSubject, root);
+
+    /// <summary>
+    /// The same of a GitHub job before it has a token, from the event that started it. The name of a reusable workflow, which the
+    /// certificate would carry, is not among what is known then.
+    /// </summary>
+    /// <exception cref="IdentityException">The repository is known not to be public.</exception>
+    public static void MustBePublic(CiSystem system, TrustedRoot root)
     {
-        string? visibility = token.Claim("repository_visibility") ?? token.Claim("project_visibility");
+        if (system.Visibility is not null)
+        {
+            MustBePublic(system.Claim, system.Subject, root);
+        }
+    }
+
+    private static void MustBePublic(Func<string, string?> claim, string? subject, TrustedRoot root)
+    {
+        string? visibility = claim("repository_visibility") ?? claim("project_visibility");
         if (visibility == "public" || !IsKeptFor(root))
         {
             return;
         }
 
         string why = visibility is not null ? $"the repository is {Shown.Of(visibility)}"
-            : token.Claim("email") is not null ? "it is a person's"
+            : claim("email") is not null ? "it is a person's"
             : "the token does not say that its repository is public";
-        string[] published = [.. WouldBecomePublic(token).Where(value => !string.IsNullOrEmpty(value)).Distinct().Select(value => Shown.Of(value!))];
+        string[] published = [.. WouldBecomePublic(claim, subject).Where(value => !string.IsNullOrEmpty(value)).Distinct().Select(value => Shown.Of(value!))];
         throw new IdentityException(
             IdentityFailure.MayBePrivate,
             $"the identity may be private ({why}), and these would be public for ever: {string.Join(", ", published)}");
     }
 
     // Subject alternative name and Fulcio's extensions .5, .12, .16, .18, .21 (fulcio, docs/oid-info.md).
-    private static IEnumerable<string?> WouldBecomePublic(IdentityToken token)
+    private static IEnumerable<string?> WouldBecomePublic(Func<string, string?> claim, string? subject)
     {
-        string? server = Uri.TryCreate(token.ExpectedSubject, UriKind.Absolute, out Uri? subject) ? subject.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped) : null;
-        string? repository = token.Claim("repository");
-        yield return token.ExpectedSubject ?? token.Claim("sub");
-        yield return repository ?? token.Claim("project_path");
+        string? server = Uri.TryCreate(subject, UriKind.Absolute, out Uri? uri) ? uri.GetComponents(UriComponents.SchemeAndServer, UriFormat.UriEscaped) : null;
+        string? repository = claim("repository");
+        yield return subject ?? claim("sub");
+        yield return repository ?? claim("project_path");
         if (server is not null && repository is not null)
         {
             yield return $"{server}/{repository}";
-            yield return token.Claim("repository_owner") is { } owner ? $"{server}/{owner}" : null;
-            yield return token.Claim("workflow_ref") is { } workflow ? $"{server}/{workflow}" : null;
-            yield return token.Claim("run_id") is { } run ? $"{server}/{repository}/actions/runs/{run}/attempts/{token.Claim("run_attempt") ?? "1"}" : null;
+            yield return claim("repository_owner") is { } owner ? $"{server}/{owner}" : null;
+            yield return claim("workflow_ref") is { } workflow ? $"{server}/{workflow}" : null;
+            yield return claim("run_id") is { } run ? $"{server}/{repository}/actions/runs/{run}/attempts/{claim("run_attempt") ?? "1"}" : null;
         }
 
-        yield return token.Claim("email");
+        yield return claim("email");
     }
 }

@@ -96,10 +96,23 @@ internal sealed class Fulcio(Http http, Service service, TimeProvider time)
         }
     }
 
-    // Best effort: the refusal is the news, and a private Fulcio may not say what it accepts.
+    /// <summary>For whom tokens of this issuer must be, as Fulcio's configuration says; none where it does not know the issuer, or does not say.</summary>
+    public async Task<string[]> AudiencesAsync(string issuer, CancellationToken cancel) =>
+        [.. (await ConfigurationAsync(cancel)).Where(known => known.Url == issuer && known.Audience.Length > 0).Select(known => known.Audience).Distinct(StringComparer.Ordinal)];
+
     private async Task<string?> WhatItAcceptsAsync(IdentityToken token, CancellationToken cancel)
     {
         const int named = 8;
+        AcceptedIssuer[] accepted = await ConfigurationAsync(cancel);
+        string others = accepted.Length > named ? $" and {accepted.Length - named} more" : "";
+        return accepted.Length == 0
+            ? null
+            : $"; the token is from {Shown.Of(token.Issuer)}, accepted are {string.Join(", ", accepted.Take(named).Select(one => $"{Shown.Of(one.Url)} (audience {Shown.Of(one.Audience)})"))}{others}";
+    }
+
+    // Best effort: the refusal is the news, and a private Fulcio may not say what it accepts.
+    private async Task<AcceptedIssuer[]> ConfigurationAsync(CancellationToken cancel)
+    {
         try
         {
             var request = new Request(Name, HttpMethod.Get, service.At("/api/v2/configuration"))
@@ -108,21 +121,18 @@ internal sealed class Fulcio(Http http, Service service, TimeProvider time)
                 AnswerBytes = Limits.TrustDocumentBytes,
             };
             Answer answer = (await http.SendAsync(request, cancel)).MustBe(HttpStatusCode.OK);
-            string[] accepted = [.. answer.Read(json => JsonFields.Parse(json, "configuration", Limits.TrustDocumentBytes)
-                .Objects("issuers", Limits.TrustRootInstances).Select(ReadIssuer).ToArray())];
-            string others = accepted.Length > named ? $" and {accepted.Length - named} more" : "";
-            return accepted.Length == 0
-                ? null
-                : $"; the token is from {Shown.Of(token.Issuer)}, accepted are {string.Join(", ", accepted.Take(named))}{others}";
+            return answer.Read(json => JsonFields.Parse(json, "configuration", Limits.TrustDocumentBytes)
+                .Objects("issuers", Limits.TrustRootInstances)
+                .Select(issuer => new AcceptedIssuer(issuer.Text("issuerUrl") ?? issuer.Text("wildcardIssuerUrl") ?? "", issuer.Text("audience") ?? ""))
+                .ToArray());
         }
         catch (ServiceException)
         {
-            return null;
+            return [];
         }
     }
 
-    private static string ReadIssuer(JsonFields issuer) =>
-        $"{Shown.Of(issuer.Text("issuerUrl") ?? issuer.Text("wildcardIssuerUrl") ?? "")} (audience {Shown.Of(issuer.Text("audience") ?? "")})";
+    private sealed record AcceptedIssuer(string Url, string Audience);
 }
 
 /// <summary>A certificate that was issued for our key. Who issued it, and whether it names the right one, is not judged yet.</summary>

@@ -1,0 +1,151 @@
+using System.Text;
+using Keyless.Sigstore;
+
+namespace Keyless.MSBuild;
+
+/// <summary>
+/// What to paste where a build cannot sign. An error is one line and a workflow is several, so the line names a file; the same text goes to
+/// the messages and, in GitHub Actions, to the page of the run.
+/// </summary>
+internal static class TextToPaste
+{
+    // Naming one permission drops all others, so all three are shown wherever one of them is.
+    private const string Permissions = """
+        GitHub Actions: the job that publishes needs all three permissions. Naming one drops the others.
+
+            permissions:
+              contents: read
+              packages: write
+              id-token: write
+
+        If that job is in a reusable workflow (on: workflow_call), the job that calls it must grant them too:
+
+            jobs:
+              publish:
+                permissions:
+                  contents: read
+                  packages: write
+                  id-token: write
+                uses: ./.github/workflows/publish.yml
+        """;
+
+    private const string GitLab = """
+        GitLab: the job needs a token for Sigstore.
+
+            publish:
+              id_tokens:
+                SIGSTORE_ID_TOKEN:
+                  aud: sigstore
+        """;
+
+    private const string Guest = """
+        What comes from outside the repository gets no identity, whatever the workflow says. Sign what is yours, and let the rest be built unsigned:
+
+            dotnet publish -t:PublishContainer -p:SignContainer=auto
+        """;
+
+    private const string Azure = """
+        Azure Pipelines: public Sigstore instances do not take its identities. Either sign in a system whose identities they take, such as GitHub Actions
+        or GitLab; or with the token of a service account in a cluster, in Google's cloud or of a SPIFFE agent:
+
+            dotnet publish -t:PublishContainer -p:SignContainer=true -p:SigstoreOidcProvider=file -p:SigstoreIdentityTokenFile=/var/run/secrets/tokens/sigstore
+
+        or at a private instance that knows your organisation as an issuer, with its token in SIGSTORE_ID_TOKEN:
+
+            dotnet publish -t:PublishContainer -p:SignContainer=true -p:SigstoreInstance=client_trust_config.json
+        """;
+
+    private const string Consent = """
+        If these strings may be public for ever, say so in the project or on the command line:
+
+            <ContainerSigningAcceptPublicLog>true</ContainerSigningAcceptPublicLog>
+
+        If they may not, sign at a private instance:
+
+            <SigstoreInstance>client_trust_config.json</SigstoreInstance>
+        """;
+
+    private const string Fresh = """
+        A token lives some minutes. Let the step that publishes ask for it, for the audience that the instance takes (sigstore, unless a private one names another).
+        """;
+
+    private const string Registry = """
+        A signature is kept beside the image in its registry, so the image has to go to one:
+
+            <ContainerRegistry>ghcr.io</ContainerRegistry>
+            <ContainerRepository>owner/name</ContainerRepository>
+
+        Builds for the local daemon or into an archive are not signed:
+
+            <SignContainer Condition="'$(ContainerRegistry)' == ''">false</SignContainer>
+        """;
+
+    private const string Desk = """
+        Elsewhere: put a token with audience sigstore into the environment of the step that publishes, never into a property.
+
+            SIGSTORE_ID_TOKEN=… dotnet publish -t:PublishContainer -p:SignContainer=true
+        """;
+
+    /// <summary>Null where there is nothing to paste.</summary>
+    public static string? For(DiagnosticKind kind, CiSystem system)
+    {
+        if (kind == Diagnostics.NoRegistry)
+        {
+            return Join(Registry, Permissions);
+        }
+
+        if (kind == Diagnostics.NoConsent)
+        {
+            return Join(Consent, Permissions);
+        }
+
+        if (kind == Diagnostics.ForeignSystem)
+        {
+            return Join(Azure, Permissions);
+        }
+
+        if (kind == Diagnostics.ExpiredIdentityToken || kind == Diagnostics.ForeignAudience || kind == Diagnostics.MalformedIdentityToken)
+        {
+            return Join(Fresh, GitLab, Permissions);
+        }
+
+        return kind != Diagnostics.NoIdentityToken ? null : system.Kind switch
+        {
+            CiKind.GitHubActions when system.Guest is not null => Join(Guest, Permissions),
+            CiKind.GitHubActions => Permissions,
+            CiKind.GitLab => Join(GitLab, Permissions),
+            CiKind.AzurePipelines => Join(Azure, Permissions),
+            _ => Join(Permissions, GitLab, Desk),
+        };
+    }
+
+    /// <param name="path">Absolute.</param>
+    /// <returns>Whether it is there now; a build that cannot sign fails for that, not for this.</returns>
+    public static bool Write(string path, string text)
+    {
+        try
+        {
+            WholeFile.Write("IntermediateOutputPath", path, Encoding.UTF8.GetBytes(text + "\n"));
+            return true;
+        }
+        catch (ConfigurationException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Appends to the page of a GitHub run (docs.github.com, "Adding a job summary"); others append to it too.</summary>
+    public static void AppendToSummary(string path, string error, string text)
+    {
+        try
+        {
+            File.AppendAllText(path, $"### The container is not signed\n\n{error}\n\n{text}\n\n");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The error stands in the log all the same.
+        }
+    }
+
+    private static string Join(params string[] parts) => string.Join("\n\n", parts);
+}
