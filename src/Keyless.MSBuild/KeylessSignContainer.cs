@@ -78,7 +78,7 @@ public sealed class KeylessSignContainer : SigningTask
         using HttpClient registry = CreateRegistryClient();
         using var registries = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, new RegistrySettings(Time, Note), settings.SignatureRepository);
         using HttpClient direct = CreateDirectClient();
-        AmbientIdentity identities = GetIdentities(settings, services, direct);
+        AmbientIdentity identities = GetIdentities(settings, services, direct, ReadLogin(instance, settings));
         var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog);
 
         kept.Create();

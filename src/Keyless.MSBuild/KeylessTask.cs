@@ -25,6 +25,9 @@ public abstract class KeylessTask : Microsoft.Build.Utilities.Task, ICancelableT
 
     internal TimeProvider Time { get; set; } = TimeProvider.System;
 
+    /// <summary>Shows a page to whoever sits here; false where there is no browser.</summary>
+    internal Func<Uri, bool> OpenBrowser { get; set; } = Browser.Open;
+
     /// <summary>How operators of services and registries know us.</summary>
     internal static string UserAgent { get; } = $"Keyless.MSBuild/{Version()}";
 

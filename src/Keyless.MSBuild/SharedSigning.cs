@@ -16,6 +16,12 @@ internal sealed class SharedSigning : IDisposable
     /// </summary>
     private static readonly TimeSpan Margin = TimeSpan.FromMinutes(2);
 
+    private static readonly string[] IdentityVariables =
+    [
+        "SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "BUILDKITE_AGENT_ACCESS_TOKEN", "BUILDKITE_JOB_ID",
+        "GCE_METADATA_HOST", "SPIFFE_ENDPOINT_SOCKET",
+    ];
+
     private readonly Lock gate = new();
     private readonly Dictionary<string, Slot> slots = new(StringComparer.Ordinal);
     private readonly HashSet<string> said = new(StringComparer.Ordinal);
@@ -80,8 +86,8 @@ internal sealed class SharedSigning : IDisposable
     {
         string[] parts =
         [
-            settings.Source.ToString(), settings.OidcProvider, $"{settings.AllowHttp}", $"{settings.AcceptPublicLog}",
-            .. ((string[])["SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"]).Select(name => environment(name) ?? ""),
+            settings.Source.ToString(), settings.OidcProvider, settings.TokenFile ?? "", $"{settings.AllowHttp}", $"{settings.AcceptPublicLog}",
+            .. IdentityVariables.Select(name => environment(name) ?? ""),
         ];
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', parts))));
     }

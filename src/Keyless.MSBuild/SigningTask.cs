@@ -114,16 +114,34 @@ public abstract class SigningTask : SigstoreTask
             throw new ConfigurationException(Diagnostics.Contradiction, $"{nameof(SigstoreOidcProvider)} is '{provider}' and {nameof(SigstoreIdentityTokenFile)} is '{SigstoreIdentityTokenFile}', which is read for auto and file only; remove one");
         }
 
-        return provider != "interactive"
-            ? provider
-            : throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(SigstoreOidcProvider)} is '{provider}', which is not built yet");
+        return provider;
     }
 
     /// <summary>Who may say who is building.</summary>
     /// <param name="client">For services; <paramref name="direct"/>: for servers of the machine itself.</param>
-    private protected AmbientIdentity GetIdentities(SigningSettings settings, HttpClient client, HttpClient direct) => new(
+    /// <param name="login">Where people log in; null where nobody is asked to.</param>
+    private protected AmbientIdentity GetIdentities(SigningSettings settings, HttpClient client, HttpClient direct, Uri? login = null) => new(
         settings.OidcProvider, client, UserAgent, EnvironmentVariable,
-        new IdentityOptions { TokenFile = settings.TokenFile, DirectClient = direct, SocketClient = CreateSocketClient });
+        new IdentityOptions
+        {
+            TokenFile = settings.TokenFile,
+            DirectClient = direct,
+            SocketClient = CreateSocketClient,
+            // The terminal logger drops such messages, but not those that speak of --interactive.
+            Login = new InteractiveLogin(login, CreateServiceClient, OpenBrowser, line => Say(MessageImportance.High, $"Keyless.MSBuild: {line} (--interactive)"), Time),
+        });
+
+    private protected Uri? ReadLogin(SigstoreInstance instance, SigningSettings settings)
+    {
+        try
+        {
+            return settings.OidcProvider == "interactive" ? instance.SigningConfig?.Login(Time.GetUtcNow(), settings.AllowHttp) : null;
+        }
+        catch (FormatException e)
+        {
+            throw new ConfigurationException(Diagnostics.MalformedTrustRoot, e.Message, e);
+        }
+    }
 
     private SortedDictionary<string, string> ReadAnnotations()
     {

@@ -50,7 +50,7 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
             {
                 ["issuerUrl"] = IssuerUrl + path,
                 ["audience"] = Audience(),
-                ["challengeClaim"] = path == "/google" ? "email" : "sub",
+                ["challengeClaim"] = path is "/google" or Dex.Path ? "email" : "sub",
                 ["spiffeTrustDomain"] = path == "/spiffe" ? "example.org" : "",
             })]),
         }));

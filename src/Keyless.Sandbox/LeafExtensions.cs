@@ -42,13 +42,13 @@ internal static class LeafExtensions
         string? repository = Prefixed($"{gitHubServer}/", Text(claims, "repository"));
         (int Number, string? Value)[] values =
         [
-            (1, Required(claims, "iss")),
+            (1, Issuer(claims)),
             (2, OfGitHub("event_name")),
             (3, OfGitHub("sha")),
             (4, OfGitHub("workflow")),
             (5, OfGitHub("repository")),
             (6, OfGitHub("ref")),
-            (8, Required(claims, "iss")),
+            (8, Issuer(claims)),
             (9, Prefixed($"{gitHubServer}/", OfGitHub("job_workflow_ref"))),
             (10, OfGitHub("job_workflow_sha")),
             (11, OfGitHub("runner_environment")),
@@ -83,6 +83,10 @@ internal static class LeafExtensions
         text.WriteCharacterString(UniversalTagNumber.UTF8String, value);
         return new X509Extension(Arc + number, text.Encode(), critical: false);
     }
+
+    // A login that others stand behind names them (fulcio, IssuerClaim "$.federated_claims.connector_id").
+    private static string Issuer(JsonObject claims) =>
+        claims["federated_claims"] is JsonObject federated && Text(federated, "connector_id") is { } connector ? connector : Required(claims, "iss");
 
     // An Enterprise Server is its own issuer, below its own name.
     private static string Server(JsonObject claims, string gitHubServer) =>

@@ -16,7 +16,7 @@ public sealed class OidcIssuer : IDisposable
     internal const string Sigstore = "sigstore";
 
     /// <summary>Paths of all issuers that are played here; the first is GitHub's.</summary>
-    internal static readonly string[] Issuers = ["", OidcPlaces.EnterpriseServerPath, "/buildkite", "/gitlab", "/google", "/kubernetes", "/spiffe"];
+    internal static readonly string[] Issuers = ["", OidcPlaces.EnterpriseServerPath, Keyless.Sandbox.Dex.Path, "/buildkite", "/gitlab", "/google", "/kubernetes", "/spiffe"];
 
     /// <summary>GitHub's tokens live this long.</summary>
     private static readonly TimeSpan DefaultLifetime = TimeSpan.FromMinutes(5);
@@ -31,6 +31,7 @@ public sealed class OidcIssuer : IDisposable
     {
         this.time = time;
         Places = new OidcPlaces(this);
+        Dex = new Dex(this);
         ECParameters point = key.ExportParameters(includePrivateParameters: false);
         string x = Base64Url.EncodeToString(point.Q.X), y = Base64Url.EncodeToString(point.Q.Y);
         // RFC 7638 §3: the thumbprint is over exactly these members in this order.
@@ -58,6 +59,9 @@ public sealed class OidcIssuer : IDisposable
 
     /// <summary>Issuers that are not GitHub's cloud.</summary>
     public OidcPlaces Places { get; }
+
+    /// <summary>Where people log in.</summary>
+    public Dex Dex { get; }
 
     /// <summary>The subject alternative name that Fulcio writes for <see cref="Claims"/>.</summary>
     public string CertificateIdentity => $"https://github.com/{(string?)Claims["job_workflow_ref"]}";
@@ -130,12 +134,15 @@ public sealed class OidcIssuer : IDisposable
             ["id_token_signing_alg_values_supported"] = new JsonArray("ES256"),
             ["scopes_supported"] = new JsonArray("openid"),
         }));
-        routes.MapGet("/.well-known/jwks", context => context.Response.WriteJsonAsync(new JsonObject { ["keys"] = new JsonArray(jwk.DeepClone()) }));
+        routes.MapGet("/.well-known/jwks", context => context.Response.WriteJsonAsync(Keys()));
         routes.MapGet("/github/token", context => AnswerJobAsync(context, audience => CreateToken(audience)));
         Places.Map(routes);
+        Dex.Map(routes);
     }
 
     public void Dispose() => key.Dispose();
+
+    internal JsonObject Keys() => new() { ["keys"] = new JsonArray(jwk.DeepClone()) };
 
     /// <summary>Told by whoever starts the server: only then is the port known.</summary>
     internal void RunsAt(Uri baseUrl) => url = baseUrl;

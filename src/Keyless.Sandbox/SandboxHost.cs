@@ -193,7 +193,7 @@ public sealed class SandboxHost : IAsyncDisposable
         Sandbox.BaseImage.PushTo(Registry);
         string rekor = Url(options.Rekor == RekorVersion.V1 ? RekorV1Server : RekorV2Server);
         TrustMaterial material = new TrustMaterial()
-            .AddOidcIssuer(Issuer.Url, options.TimeProvider)
+            .AddOidcIssuer(Issuer.Dex.Url, options.TimeProvider)
             .Add(Fulcio, Url(FulcioServer))
             .Add(CtLog, $"{Url(FulcioServer)}/ctlog") // a name: Fulcio asks it in process
             .Add(RekorV1, Url(RekorV1Server))

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Keyless.Sandbox;
 using Microsoft.Build.Framework;
 using Task = System.Threading.Tasks.Task;
@@ -199,6 +200,121 @@ public sealed class IdentityProviderTests
 
         Assert.Contains("the agent knows no identity for this process (PermissionDenied)", World.Refusal(world.Sign(world.Push()), "KEYLESS1005"));
     }
+
+    [TestMethod]
+    [DataRow("https://accounts.example/login")]
+    [DataRow(null)]
+    public async Task A_person_logs_in_with_a_browser(string? connector)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Sandbox.Issuer.Dex.Connector = connector;
+        KeylessSignContainer task = SignInPerson(world);
+        task.OpenBrowser = FollowRedirects();
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        ITaskItem signed = task.SignedContainers.Single();
+        Assert.AreEqual("person@example.com", signed.GetMetadata("CertificateIdentity"));
+        Assert.AreEqual(connector ?? world.Sandbox.Issuer.Dex.Url, signed.GetMetadata("CertificateOidcIssuer"));
+    }
+
+    [TestMethod]
+    public async Task A_person_without_a_browser_logs_in_on_another_device()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        KeylessSignContainer task = SignInPerson(world);
+        task.OpenBrowser = _ => false;
+        Task<bool> running = Task.Run(task.Execute, TestContext.CancellationToken);
+        Match shown;
+        while (!(shown = Regex.Match(World.Log(task), "to log in, open (?<page>[^ ]+) and enter (?<code>[^ ]+)")).Success && !running.IsCompleted)
+        {
+            await Task.Delay(20, TestContext.CancellationToken);
+        }
+
+        Assert.AreEqual($"{world.Sandbox.Issuer.Dex.Url}/device", shown.Groups["page"].Value, World.Log(task));
+        Assert.IsTrue(world.Sandbox.Issuer.Dex.Approve(shown.Groups["code"].Value));
+        Assert.IsTrue(await running, World.Log(task));
+        Assert.AreEqual("person@example.com", task.SignedContainers.Single().GetMetadata("CertificateIdentity"));
+    }
+
+    [TestMethod]
+    public async Task Refuses_a_login_that_somebody_else_began()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        KeylessSignContainer task = SignInPerson(world);
+        task.OpenBrowser = FollowRedirects(page => Regex.Replace(page, "state=[^&]+", "state=of-somebody-else"));
+
+        Assert.Contains("nvalid state", World.Refusal(task, "KEYLESS1005"));
+    }
+
+    [TestMethod]
+    public async Task Refuses_a_token_of_another_login()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Sandbox.Issuer.Dex.Adjust = claims => claims["nonce"] = "of-another-login";
+        KeylessSignContainer task = SignInPerson(world);
+        task.OpenBrowser = FollowRedirects();
+
+        Assert.Contains("the token is not of this login (nonce)", World.Refusal(task, "KEYLESS1005"));
+    }
+
+    [TestMethod]
+    public async Task Refuses_an_address_that_the_login_has_not_verified()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Sandbox.Issuer.Dex.Adjust = claims => claims["email_verified"] = false;
+        KeylessSignContainer task = SignInPerson(world);
+        task.OpenBrowser = FollowRedirects();
+
+        Assert.Contains("its e-mail address is not verified", World.Refusal(task, "KEYLESS1002"));
+    }
+
+    [TestMethod]
+    public async Task Waits_for_nobody_in_a_CI_system()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Environment["CI"] = "true";
+        KeylessSignContainer task = SignInPerson(world);
+        task.OpenBrowser = _ => throw new InvalidOperationException("no browser is opened in CI");
+
+        Assert.Contains("in a CI system nobody is there to log in", World.Refusal(task, "KEYLESS1001"));
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot().Where(exchange => exchange.Part == "issuer").ToArray());
+    }
+
+    [TestMethod]
+    public async Task Opens_no_browser_unless_asked_by_name()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        KeylessSignContainer task = world.Sign(world.Push());
+        task.OpenBrowser = _ => throw new InvalidOperationException("nobody asked for a browser");
+
+        World.Refusal(task, "KEYLESS1001");
+    }
+
+    private static KeylessSignContainer SignInPerson(World world)
+    {
+        KeylessSignContainer task = world.Sign(world.Push());
+        task.SigstoreOidcProvider = "interactive";
+        return task;
+    }
+
+    /// <summary>A browser without a window: what it is sent to it opens, as changed by <paramref name="change"/>.</summary>
+    private Func<Uri, bool> FollowRedirects(Func<string, string>? change = null) => page =>
+    {
+        _ = Task.Run(async () =>
+        {
+            using var client = new HttpClient();
+            await client.GetStringAsync(change is null ? page.AbsoluteUri : change(page.AbsoluteUri), TestContext.CancellationToken);
+        }, TestContext.CancellationToken);
+        return true;
+    };
 
     /// <summary>Leaves GitHub's cloud and sets what a job reads in that place.</summary>
     private async Task<IAsyncDisposable> GoToAsync(World world, string provider)

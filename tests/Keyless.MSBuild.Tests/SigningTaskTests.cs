@@ -417,7 +417,6 @@ public sealed class SigningTaskTests
     [DataRow("SigstoreTufUrl", "https://tuf.example", "KEYLESS5009")]
     [DataRow("SigstoreTufRoot", "root.json", "KEYLESS5009")]
     [DataRow("SigstoreOidcProvider", "github", "KEYLESS5001")]
-    [DataRow("SigstoreOidcProvider", "interactive", "KEYLESS5003")]
     [DataRow("SigstoreOidcProvider", "none", "KEYLESS1001")]
     [DataRow("SigstoreOffline", "maybe", "KEYLESS5001")]
     public async Task Refuses_a_value_that_is_unknown_or_not_built_yet(string property, string value, string code)

@@ -23,7 +23,7 @@ public sealed class SandboxHostTests
         Assert.AreEqual((expected.BaseUrl, version), (new Uri((string)log["url"]!), (int)log["majorApiVersion"]!));
         CollectionAssert.AreEquivalent(
             new[] { sandbox.RekorV1Server.BaseUrl, sandbox.RekorV2Server.BaseUrl }, root["tlogs"]!.AsArray().Select(one => new Uri((string)one!["baseUrl"]!)).ToArray());
-        Assert.AreEqual(sandbox.Issuer.Url, (string?)config["oidcUrls"]![0]!["url"]);
+        Assert.AreEqual(sandbox.Issuer.Dex.Url, (string?)config["oidcUrls"]![0]!["url"]);
         JsonNode both = JsonNode.Parse(sandbox.ClientTrustConfig)!;
         Assert.IsTrue(JsonNode.DeepEquals(config, both["signingConfig"]) && JsonNode.DeepEquals(root, both["trustedRoot"]));
     }

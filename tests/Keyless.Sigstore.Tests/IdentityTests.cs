@@ -344,7 +344,7 @@ public sealed class IdentityTests(TestContext test)
 
         ArgumentException no = Assert.ThrowsExactly<ArgumentException>(() => Ambient("Auto", client, _ => null));
 
-        Assert.Contains("auto, github-actions, buildkite, environment, file, google, spiffe or none expected", no.Message);
+        Assert.Contains("auto, github-actions, buildkite, environment, file, google, spiffe, interactive or none expected", no.Message);
     }
 
     private static IdentityException AssertRefused(IdentityFailure failure, string jwt, Action action)

@@ -16,6 +16,7 @@ public sealed class SigningConfig
     private readonly Selector logSelector;
     private readonly IReadOnlyList<Service> timestampAuthorities;
     private readonly Selector timestampSelector;
+    private readonly IReadOnlyList<Service> logins;
 
     private SigningConfig(JsonFields config)
     {
@@ -25,6 +26,7 @@ public sealed class SigningConfig
         logSelector = Selector.Read(config.Object("rekorTlogConfig"));
         timestampAuthorities = ReadServices(config, "tsaUrls", warnings);
         timestampSelector = Selector.Read(config.Object("tsaConfig"));
+        logins = ReadServices(config, "oidcUrls", warnings);
         Warnings = warnings;
     }
 
@@ -39,6 +41,15 @@ public sealed class SigningConfig
         return mediaType == MediaType
             ? new SigningConfig(config)
             : throw new FormatException($"not a signing config v0.2: media type {MediaType} expected, \"{Shown.Of(mediaType)}\" found");
+    }
+
+    /// <summary>Where people log in: the newest service of <c>oidcUrls</c> that is valid at the moment; null where there is none.</summary>
+    /// <exception cref="FormatException">It is on another machine, and http.</exception>
+    public Uri? Login(DateTimeOffset now, bool allowHttp)
+    {
+        Service? login = logins.Where(service => service.Window.Contains(now) && service.ApiVersion == 1).MaxBy(service => service.Window.Start);
+        login?.MustBeEncrypted(allowHttp);
+        return login?.Url;
     }
 
     /// <summary>Whether somebody could be asked at all; for those who want to know before they push.</summary>

@@ -36,8 +36,9 @@ public sealed class AmbientIdentity
             // Where a CI system gives its jobs identities, one that runs on somebody's machine is not that machine.
             "auto" => Ci.NamesItsJobs ? null : ofTheMachine.FirstOrDefault(provider => provider.IsHere),
             "none" => null,
+            "interactive" => new InteractiveIdentity(options.Login, Ci),
             _ when known.FirstOrDefault(provider => provider.Name == choice) is { } provider => provider,
-            _ => throw new ArgumentException($"auto, {string.Join(", ", known.Select(provider => provider.Name))} or none expected, \"{Shown.Of(choice)}\" found", nameof(choice)),
+            _ => throw new ArgumentException($"auto, {string.Join(", ", known.Select(provider => provider.Name))}, interactive or none expected, \"{Shown.Of(choice)}\" found", nameof(choice)),
         };
     }
 

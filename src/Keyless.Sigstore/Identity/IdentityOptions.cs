@@ -14,4 +14,7 @@ public sealed record IdentityOptions
 
     /// <summary>A client whose every connection goes to the Unix socket of that path.</summary>
     public Func<string, HttpClient>? SocketClient { get; init; }
+
+    /// <summary>For <c>interactive</c> alone.</summary>
+    public InteractiveLogin? Login { get; init; }
 }
