@@ -1,5 +1,4 @@
 using Keyless.Sandbox;
-using Keyless.Testing;
 
 namespace Keyless.MSBuild.Tests;
 
