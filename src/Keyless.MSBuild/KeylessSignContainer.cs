@@ -129,7 +129,7 @@ public sealed class KeylessSignContainer : SigningTask
             return;
         }
 
-        var summary = new StepSummary(project, settings.Source.IsPublicGood);
+        var summary = new StepSummary(project, settings.Source.IsPublicGood, settings.SignatureRepository is { } other ? $"{other.Registry}/{other.Repository}" : null);
         if (ContinuousIntegration.IsTrue(EnvironmentVariable("GITHUB_ACTIONS")))
         {
             var github = new GitHubActions(EnvironmentVariable, ProjectDirectory);

@@ -7,7 +7,8 @@ namespace Keyless.MSBuild;
 /// What a project had signed, in Markdown for the page of the CI run: what, by whom, and how others check it, ready to be pasted.
 /// </summary>
 /// <param name="isPublicGood">Whether cosign and admission controllers trust the instance without being told.</param>
-internal sealed class StepSummary(SignedProject project, bool isPublicGood)
+/// <param name="elsewhere">The repository of the signatures where that is another one than the images'; else null.</param>
+internal sealed class StepSummary(SignedProject project, bool isPublicGood, string? elsewhere)
 {
     /// <summary>With everything, then with less: a file that the CI system would refuse helps nobody.</summary>
     public IReadOnlyList<string> Versions => [Write(howTo: true, policies: true), Write(howTo: true, policies: false), Write(howTo: false, policies: false)];
@@ -28,7 +29,8 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood)
         text.Append(CultureInfo.InvariantCulture, $"\nSigned by {Quoted.Code(first.Bundle.SignedBy)}, whom {Quoted.Code(first.Bundle.Signer!.Issuer)} vouches for.\n\n");
         foreach (SignedImage image in howTo ? project.Images.Select(image => image[0]) : [])
         {
-            var recipe = new Recipe(image.Image.Reference.Registry, image.Image.Reference.Repository, image.Reference, image.Bundle.SignedBy, image.Bundle.Signer!.Issuer, isPublicGood);
+            var recipe = new Recipe(
+                image.Image.Reference.Registry, image.Image.Reference.Repository, image.Reference, image.Bundle.SignedBy, image.Bundle.Signer!.Issuer, isPublicGood, elsewhere);
             text.Append("Whoever pulls it checks it with cosign 3:\n\n").Append(Quoted.Block("sh", recipe.Cosign)).Append('\n');
             text.Append("A project that deploys it, with `dotnet build -t:VerifyContainerImages`:\n\n").Append(Quoted.Block("xml", recipe.Item)).Append('\n');
             if (!isPublicGood)
@@ -36,7 +38,11 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood)
                 text.Append("It was signed at an instance of its own, not at Sigstore's public one: give cosign its trusted root with `--trusted-root`, the project with `SigstoreTrustedRoot`.\n\n");
             }
 
-            if (policies)
+            if (elsewhere is not null)
+            {
+                text.Append(CultureInfo.InvariantCulture, $"Its signatures are kept in {Quoted.Code(elsewhere)}: the project that deploys sets `ContainerSigningRepository` to that, and a cluster's policy has to name it as the source.\n\n");
+            }
+            else if (policies)
             {
                 text.Append("<details><summary>A cluster that admits nothing else under this name</summary>\n\n");
                 text.Append("policy-controller 0.13 or newer:\n\n").Append(Quoted.Block("yaml", recipe.ClusterImagePolicy)).Append('\n');
@@ -51,11 +57,12 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood)
     /// <param name="pinned">The reference with the digest.</param>
     /// <param name="subject">Of the certificate.</param>
     /// <param name="issuer">Of the identity, as the certificate has it.</param>
-    internal sealed class Recipe(string registry, string repository, string pinned, string subject, string issuer, bool isPublicGood)
+    /// <param name="elsewhere">As of the summary.</param>
+    internal sealed class Recipe(string registry, string repository, string pinned, string subject, string issuer, bool isPublicGood, string? elsewhere = null)
     {
         public string Cosign =>
             $"""
-            cosign verify {Quoted.Shell(pinned)} \
+            {(elsewhere is null ? "" : $"COSIGN_REPOSITORY={Quoted.Shell(elsewhere)} ")}cosign verify {Quoted.Shell(pinned)} \
               --certificate-identity {Quoted.Shell(subject)} \
               --certificate-oidc-issuer {Quoted.Shell(issuer)}
             """;

@@ -142,6 +142,21 @@ public sealed class GitHubActionsTests
     }
 
     [TestMethod]
+    public async Task Says_where_signatures_are_that_are_not_beside_the_image()
+    {
+        await using World world = await StartAsync();
+        KeylessSignContainer task = world.Sign(world.Push());
+        task.ContainerSigningRepository = $"{world.Sandbox.RegistryHost}/team/signatures";
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        string summary = await File.ReadAllTextAsync(world.Folder["summary"], TestContext.CancellationToken);
+        Assert.Contains($"COSIGN_REPOSITORY={world.Sandbox.RegistryHost}/team/signatures cosign verify ", summary);
+        Assert.Contains("`ContainerSigningRepository`", summary);
+        Assert.DoesNotContain("ClusterImagePolicy", summary);
+    }
+
+    [TestMethod]
     [DataRow(1000, "### Hello", "ClusterImagePolicy")]
     [DataRow(10, "", "### Hello")]
     public async Task The_summary_of_a_step_stays_within_what_GitHub_takes(int left, string has, string hasNot)
