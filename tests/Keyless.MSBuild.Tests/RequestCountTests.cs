@@ -18,10 +18,7 @@ public sealed class RequestCountTests
     [DataRow(RekorVersion.V2, false, 14, 8)]
     public async Task One_image(RekorVersion rekor, bool referrersApi, int requests, int depth)
     {
-        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { Rekor = rekor, ReferrersApi = referrersApi });
-        string image = world.Push();
-
-        AssertCosts(world, world.Sign(image), requests, depth);
+        await AssertCostsAsync(new SandboxOptions { Rekor = rekor, ReferrersApi = referrersApi }, world => world.Sign(world.Push()), requests, depth);
     }
 
     [TestMethod]
@@ -33,28 +30,30 @@ public sealed class RequestCountTests
     [DataRow(12, false, 110, 8)]
     public async Task Six_platforms_wait_no_longer_than_two_or_twelve(int platforms, bool referrersApi, int requests, int depth)
     {
-        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { ReferrersApi = referrersApi });
-
-        AssertCosts(world, SignIndex(world, platforms), requests, depth);
+        await AssertCostsAsync(new SandboxOptions { ReferrersApi = referrersApi }, world => SignIndex(world, platforms), requests, depth);
     }
 
     [TestMethod]
     public async Task An_index_that_is_named_is_read_once_more()
     {
-        await using World world = await World.StartAsync(TestContext.CancellationToken);
-
-        AssertCosts(world, world.Sign(world.PushIndex(6).Pinned), 42, 6);
+        await AssertCostsAsync(new SandboxOptions(), world => world.Sign(world.PushIndex(6).Pinned), 42, 6);
     }
 
     [TestMethod]
     public async Task A_registry_that_asks_who_is_there_costs_two_more()
     {
         var options = new SandboxOptions { RegistryLogin = RegistryLogin.Bearer, RegistryUsers = new Dictionary<string, string> { ["ci"] = "canary-password" } };
-        await using World world = await World.StartAsync(TestContext.CancellationToken, options);
-        (world.Environment["DOTNET_CONTAINER_REGISTRY_UNAME"], world.Environment["DOTNET_CONTAINER_REGISTRY_PWORD"]) = ("ci", "canary-password");
 
-        // The challenge and the token, and the first question once more.
-        AssertCosts(world, world.Sign(world.Push()), 13, 7);
+        // The challenge and the token: the first question is asked once more.
+        await AssertCostsAsync(
+            options,
+            world =>
+            {
+                (world.Environment["DOTNET_CONTAINER_REGISTRY_UNAME"], world.Environment["DOTNET_CONTAINER_REGISTRY_PWORD"]) = ("ci", "canary-password");
+                return world.Sign(world.Push());
+            },
+            13,
+            7);
     }
 
     [TestMethod]
@@ -79,22 +78,37 @@ public sealed class RequestCountTests
         return task;
     }
 
-    private static void AssertCosts(World world, KeylessSignContainer task, int requests, int depth)
+    /// <summary>
+    /// On a busy machine what is sent together may arrive one after the other, which looks deeper than it is and never less deep: so it is measured
+    /// again with slower servers.
+    /// </summary>
+    private async Task AssertCostsAsync(SandboxOptions options, Func<World, KeylessSignContainer> prepare, int requests, int depth)
     {
-        // Longer than the jitter of a busy machine: what is sent together must not look like one after the other.
-        foreach (LoopbackServer server in world.Sandbox.Servers)
+        string seen = "";
+        foreach (int delay in (int[])[400, 1500, 4000])
         {
-            server.Delay = TimeSpan.FromMilliseconds(800);
+            await using World world = await World.StartAsync(TestContext.CancellationToken, options);
+            KeylessSignContainer task = prepare(world);
+            foreach (LoopbackServer server in world.Sandbox.Servers)
+            {
+                server.Delay = TimeSpan.FromMilliseconds(delay);
+            }
+
+            long before = world.Sandbox.Traffic.Mark();
+
+            Assert.IsTrue(task.Execute(), World.Log(task));
+
+            string[] all = [.. world.Sandbox.Traffic.Snapshot(before).Select(exchange => $"{exchange.Began}-{exchange.Ended} {exchange.Part} {exchange.Method} {exchange.Path} {exchange.Status}")];
+            TrafficMeasure measure = world.Sandbox.Traffic.Measure("Keyless.MSBuild/", before);
+            seen = $"{measure}\n{string.Join('\n', all)}";
+            Assert.AreEqual(requests, measure.Requests, seen);
+            Assert.HasCount(requests, all, "every request says who asks");
+            if (measure.Depth == depth)
+            {
+                return;
+            }
         }
 
-        long before = world.Sandbox.Traffic.Mark();
-
-        Assert.IsTrue(task.Execute(), World.Log(task));
-
-        string[] all = [.. world.Sandbox.Traffic.Snapshot(before).Select(exchange => $"{exchange.Began}-{exchange.Ended} {exchange.Part} {exchange.Method} {exchange.Path} {exchange.Status}")];
-        TrafficMeasure measure = world.Sandbox.Traffic.Measure("Keyless.MSBuild/", before);
-        Assert.AreEqual(requests, measure.Requests, string.Join('\n', all));
-        Assert.AreEqual(depth, measure.Depth, string.Join('\n', all));
-        Assert.HasCount(requests, all, "every request says who asks");
+        Assert.Fail($"expected a depth of {depth}: {seen}");
     }
 }

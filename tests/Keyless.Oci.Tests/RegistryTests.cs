@@ -361,7 +361,7 @@ public sealed class RegistryTests
             world.Server.Intercept = null;
         }
 
-        world.Server.Delay = TimeSpan.FromMilliseconds(300);
+        world.Server.Delay = TimeSpan.FromSeconds(1);
         long mark = world.Traffic.Mark();
         await Task.WhenAll(images.Select(image => AttachAsync(registry, image, "three")));
 
