@@ -128,7 +128,8 @@ public sealed class KeylessPreflight : SigningTask
         }
 
         bool written = TextToPaste.Write(PathOf(nameof(PasteFile), PasteFile), text);
-        Error(written ? known with { Text = $"{known.Text}; what to paste is in {PasteFile}" } : known);
+        string cure = known.Kind.Hint is { } hint ? $"; {hint}" : "";
+        Error(written ? known with { Text = $"{known.Text}{cure}; what to paste is in {PasteFile}" } : known);
     }
 
     private void CheckServices(SigstoreInstance instance, bool allowHttp)

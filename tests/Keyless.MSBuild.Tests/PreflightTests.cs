@@ -207,7 +207,7 @@ public sealed class PreflightTests
 
         Assert.IsTrue(before.Execute(), World.Log(before));
         Assert.IsTrue(before.Sign);
-        World.Refusal(after, "KEYLESS5007");
+        Assert.Contains("kept beside the image in its registry; what to paste is in obj/keyless/what-to-paste.md (docs", World.Refusal(after, "KEYLESS5007"));
     }
 
     [TestMethod]
