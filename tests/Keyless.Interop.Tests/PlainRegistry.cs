@@ -30,11 +30,12 @@ internal sealed class PlainRegistry(string host, CancellationToken cancel) : IDi
         });
     }
 
-    /// <summary>Pushes an index of two new images.</summary>
-    public async Task<(string Index, string[] Images)> PushIndexAsync(string repository)
+    /// <summary>Pushes an index of new images, two unless told otherwise.</summary>
+    public async Task<(string Index, string[] Images)> PushIndexAsync(string repository, params string[] architectures)
     {
-        string[] images = [await PushAsync(repository), await PushAsync(repository)];
-        JsonNode[] entries = await Task.WhenAll(images.Zip(["amd64", "arm64"], async (image, architecture) => (JsonNode)new JsonObject
+        architectures = architectures.Length > 0 ? architectures : ["amd64", "arm64"];
+        string[] images = await Task.WhenAll(architectures.Select(_ => PushAsync(repository)));
+        JsonNode[] entries = await Task.WhenAll(images.Zip(architectures, async (image, architecture) => (JsonNode)new JsonObject
         {
             ["mediaType"] = ImageType,
             ["size"] = (await GetAsync(repository, $"manifests/{image.Split('@')[1]}")).Length,
