@@ -55,17 +55,17 @@ internal static class Base64
             digits = digits.Replace('-', '+').Replace('_', '/');
         }
 
-        string canonical = digits + new string('=', (4 - digits.Length % 4) % 4);
-        var buffer = new byte[canonical.Length / 4 * 3];
+        bytes = Usual(digits + new string('=', (4 - digits.Length % 4) % 4));
+        return bytes.Length > 0 || text.Length == 0;
+    }
+
+    /// <summary>What is in the usual spelling, standard alphabet and padded. Nothing for every other, for callers that do not take nothing.</summary>
+    public static byte[] Usual(string text)
+    {
+        var buffer = new byte[text.Length / 4 * 3];
         // The decoder skips white space and ignores unused bits; both would let one value be spelled in many ways. What it cannot
         // read it leaves empty, which is spelled otherwise as well.
-        _ = Convert.TryFromBase64String(canonical, buffer, out int written);
-        if (!string.Equals(Convert.ToBase64String(buffer, 0, written), canonical, StringComparison.Ordinal))
-        {
-            return false;
-        }
-
-        bytes = buffer[..written];
-        return true;
+        _ = Convert.TryFromBase64String(text, buffer, out int written);
+        return string.Equals(Convert.ToBase64String(buffer, 0, written), text, StringComparison.Ordinal) ? buffer[..written] : [];
     }
 }

@@ -73,7 +73,7 @@ internal sealed class Certificate
         byte[] der, ReadOnlyMemory<byte> tbs, AsnReader fields, ReadOnlyMemory<byte> outerAlgorithm, string oid, byte[] signature)
     {
         AsnReader version = fields.ReadSequence(new Asn1Tag(TagClass.ContextSpecific, 0));
-        if (!version.TryReadInt32(out int number) || number != 2)
+        if (version.ReadInteger() != 2)
         {
             throw Malformed("not version 3");
         }
@@ -129,7 +129,7 @@ internal sealed class Certificate
     public (bool IsAuthority, int? PathLength) BasicConstraints() => Read("2.5.29.19", (false, null), static value =>
     {
         AsnReader constraints = value.ReadSequence();
-        bool authority = constraints.HasData && constraints.PeekTag().HasSameClassAndValue(Asn1Tag.Boolean) && ReadTrue(constraints);
+        bool authority = ReadFlag(constraints);
         int? pathLength = null;
         if (constraints.HasData)
         {
@@ -221,7 +221,15 @@ internal sealed class Certificate
     }
 
     // X.690 §11.5: DER leaves out what is the default, and for these fields that is false.
-    internal static bool ReadTrue(AsnReader fields) => fields.ReadBoolean() ? true : throw Malformed("a default value that is spelled out");
+    internal static bool ReadFlag(AsnReader fields)
+    {
+        if (!fields.HasData || !fields.PeekTag().HasSameClassAndValue(Asn1Tag.Boolean))
+        {
+            return false;
+        }
+
+        return fields.ReadBoolean() ? true : throw Malformed("a default value that is spelled out");
+    }
 
     internal static FormatException Malformed(string what) => new($"malformed certificate: {what}");
 }
@@ -245,7 +253,7 @@ internal sealed record CertificateExtension(string Oid, bool Critical, byte[] Va
             ReadOnlyMemory<byte> encoded = list.PeekEncodedValue();
             AsnReader fields = list.ReadSequence();
             string oid = fields.ReadObjectIdentifier();
-            bool critical = fields.PeekTag().HasSameClassAndValue(Asn1Tag.Boolean) && Certificate.ReadTrue(fields);
+            bool critical = Certificate.ReadFlag(fields);
             byte[] value = fields.ReadOctetString();
             fields.ThrowIfNotEmpty();
             // Two lists of SCTs are a matter between issuer and log, and refused where those are judged (RFC 6962 §3.3).

@@ -50,7 +50,7 @@ internal sealed record Checkpoint
         }
 
         string[] lines = note[..blank].Split('\n');
-        if (lines is not [{ Length: > 0 } origin, var size, var hash, ..] || lines.Any(line => line.Length == 0))
+        if (lines is not [var origin, var size, var hash, ..] || lines.Any(line => line.Length == 0))
         {
             throw Malformed("fewer than three lines, or an empty one");
         }
@@ -65,16 +65,17 @@ internal sealed record Checkpoint
         };
     }
 
-    private static long ParseSize(string size) =>
-        long.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out long leaves)
-        && string.Equals(size, leaves.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+    private static long ParseSize(string size)
+    {
+        // Zero where it is no number, and zero is spelled otherwise.
+        _ = long.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out long leaves);
+        return string.Equals(size, leaves.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
             ? leaves
             : throw Malformed("the tree size is not a plain decimal number");
+    }
 
     private static byte[] ParseHash(string hash) =>
-        Base64.TryDecode(hash, out byte[] root) && root.Length == SHA256.HashSizeInBytes && Convert.ToBase64String(root) == hash
-            ? root
-            : throw Malformed("the root hash is not 32 bytes of base64");
+        Base64.Usual(hash) is { Length: SHA256.HashSizeInBytes } root ? root : throw Malformed("the root hash is not 32 bytes of base64");
 
     internal static FormatException Malformed(string what) => new($"malformed checkpoint: {what}");
 }
@@ -87,7 +88,7 @@ internal sealed record NoteSignature(string Name, uint KeyId, byte[] Signature)
         // U+2014, then single spaces; a name has neither spaces nor plus signs.
         if (line.Split(' ') is not ["\u2014", { Length: > 0 } name, var encoded]
             || name.Any(character => char.IsWhiteSpace(character) || character == '+')
-            || !Base64.TryDecode(encoded, out byte[] bytes) || Convert.ToBase64String(bytes) != encoded || bytes.Length < 5)
+            || Base64.Usual(encoded) is not { Length: >= 5 } bytes)
         {
             throw Checkpoint.Malformed("a signature line that is not one");
         }

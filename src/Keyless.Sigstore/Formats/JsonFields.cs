@@ -90,7 +90,7 @@ internal sealed class JsonFields : IDisposable
     // Half a surrogate pair can only come in as an escape; the document keeps it until somebody asks for the string.
     private static void RequireWholeCharacters(ReadOnlySpan<byte> utf8)
     {
-        if (utf8.IndexOf("\\u"u8) < 0)
+        if (utf8.IndexOf("\\u"u8) == -1)
         {
             return;
         }
@@ -98,7 +98,7 @@ internal sealed class JsonFields : IDisposable
         var reader = new Utf8JsonReader(utf8, new JsonReaderOptions { MaxDepth = Limits.JsonDepth });
         while (reader.Read())
         {
-            if (reader.TokenType is JsonTokenType.String or JsonTokenType.PropertyName && reader.ValueIsEscaped)
+            if (reader.ValueIsEscaped)
             {
                 _ = reader.GetString();
             }
@@ -125,16 +125,23 @@ internal sealed class JsonFields : IDisposable
             JsonValueKind.Number => value.GetRawText(),
             _ => throw new MalformedException("schema", $"malformed {Path}.{name}: a number expected, {Kind(value)} found"),
         };
-        return long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long number)
-            && string.Equals(digits, number.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
+        // Zero where it is no number, and zero is spelled otherwise.
+        _ = long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out long number);
+        return string.Equals(digits, number.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)
             ? number
             : throw new MalformedException("number", $"malformed {Path}.{name}: a decimal number from 0 to 2^63-1 expected");
     }
 
     /// <summary>A non-negative int64 that is a JSON number, for formats that are not proto3 JSON.</summary>
-    public long? Integer(string name) => Find(name) is { ValueKind: not JsonValueKind.Number } value
-        ? throw new MalformedException("schema", $"malformed {Path}.{name}: a number expected, {Kind(value)} found")
-        : Int64(name);
+    public long? Integer(string name)
+    {
+        if (Find(name) is { ValueKind: not JsonValueKind.Number } value)
+        {
+            throw new MalformedException("schema", $"malformed {Path}.{name}: a number expected, {Kind(value)} found");
+        }
+
+        return Int64(name);
+    }
 
     public long RequiredInteger(string name) => Integer(name) ?? throw Missing(name);
 

@@ -10,7 +10,7 @@ internal static class Rfc3339
     {
         string shortened = text;
         int dot = text.IndexOf('.', StringComparison.Ordinal);
-        if (dot >= 0)
+        if (dot != -1)
         {
             int end = dot + 1;
             while (end < text.Length && char.IsAsciiDigit(text[end]))

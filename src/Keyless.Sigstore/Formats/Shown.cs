@@ -16,8 +16,8 @@ internal static class Shown
                 return shown.Append('…').ToString();
             }
 
-            // Control, format (bidi overrides, zero width), line and paragraph separators, surrogates that lost their half.
-            if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate
+            // Control, format (bidi overrides, zero width), line and paragraph separators; a surrogate that lost its half is replaced already.
+            if (Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format
                 or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.PrivateUse
                 || rune == Rune.ReplacementChar)
             {
@@ -32,7 +32,7 @@ internal static class Shown
         return shown.ToString();
     }
 
-    public static string Hex(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(bytes.Length <= 32 ? bytes : bytes[..32]);
+    public static string Hex(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(bytes[..Math.Min(bytes.Length, 32)]);
 
     public static string Of(DateTimeOffset moment) => moment.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
 }

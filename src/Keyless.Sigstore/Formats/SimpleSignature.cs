@@ -72,7 +72,7 @@ public sealed class SimpleSignature
 
     // The standard alphabet with padding, as cosign writes it.
     private static byte[] ReadSignature(string text) =>
-        Base64.TryDecode(text, out byte[] signature) && signature.Length > 0 && Convert.ToBase64String(signature) == text ? signature : throw Bad("signature is not base64");
+        Base64.Usual(text) is { Length: > 0 } signature ? signature : throw Bad("signature is not base64");
 
     private static string? Annotation(IReadOnlyDictionary<string, string> annotations, string name) =>
         annotations.GetValueOrDefault(name) is not { } value ? null

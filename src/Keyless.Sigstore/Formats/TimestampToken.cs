@@ -1,4 +1,5 @@
 using System.Formats.Asn1;
+using System.Numerics;
 using System.Security.Cryptography;
 
 namespace Keyless.Sigstore.Formats;
@@ -104,7 +105,7 @@ internal sealed record TimestampToken
 
     private static TimestampToken ParseSignedData(AsnReader signedData)
     {
-        Require(signedData.TryReadInt32(out int version) && version is 3, "SignedData is not version 3");
+        Require(signedData.ReadInteger() == 3, "SignedData is not version 3");
         AsnReader digestAlgorithms = signedData.ReadSetOf();
         HashAlgorithmName announced = ReadHash(digestAlgorithms.ReadSequence());
         Require(!digestAlgorithms.HasData, "more than one digest algorithm");
@@ -131,7 +132,7 @@ internal sealed record TimestampToken
         var outer = new AsnReader(content, AsnEncodingRules.DER);
         AsnReader info = outer.ReadSequence();
         outer.ThrowIfNotEmpty();
-        Require(info.TryReadInt32(out int version) && version == 1, "TSTInfo is not version 1");
+        Require(info.ReadInteger() == 1, "TSTInfo is not version 1");
         _ = info.ReadObjectIdentifier();
         AsnReader imprint = info.ReadSequence();
         HashAlgorithmName hash = ReadHash(imprint.ReadSequence());
@@ -161,7 +162,7 @@ internal sealed record TimestampToken
 
     private static TimestampToken ParseSigner(AsnReader signer)
     {
-        Require(signer.TryReadInt32(out int version), "SignerInfo has no version");
+        BigInteger version = signer.ReadInteger();
         TimestampSigner named = TimestampSigner.Read(signer);
         // RFC 5652 §5.3: the version tells how the signer is named.
         Require(version == (named.KeyIdentifier is null ? 1 : 3), "SignerInfo is of an unknown version");

@@ -98,7 +98,11 @@ public sealed class TrustedRoot
         try
         {
             var reader = new Utf8JsonReader(line, new JsonReaderOptions { MaxDepth = Limits.JsonDepth });
-            return reader.Read() && reader.TokenType == JsonTokenType.StartObject && reader.TrySkip() && !reader.Read();
+            _ = reader.Read();
+            bool isObject = reader.TokenType == JsonTokenType.StartObject;
+            reader.Skip();
+            _ = reader.Read(); // throws where something follows
+            return isObject;
         }
         catch (JsonException)
         {
