@@ -81,6 +81,9 @@ public sealed class CertificateFormatTests
     [DataRow("2.5.29.19", "30060101ff0201ff")]
     [DataRow("2.5.29.19", "300b0101ff0206010000000000")]
     [DataRow("2.5.29.19", "30080101ff0201000500")]
+    [DataRow("2.5.29.19", "30030201ff")]
+    [DataRow("2.5.29.19", "30080206010000000000")]
+    [DataRow("2.5.29.19", "30050201000500")]
     [DataRow("2.5.29.37", "300a06082b060105050703030500")]
     [DataRow("2.5.29.37", "300c06082b060105050703030500")]
     public void Refuses_an_extension_that_is_not_what_it_says(string oid, string hex) => Verdict.Refuses("cert.usage", Forge.V2 with

@@ -81,6 +81,9 @@ internal sealed record ForgedToken
     /// <summary>Instead of the TSTInfo.</summary>
     public Func<byte[], byte[]> Info { get; init; } = info => info;
 
+    /// <summary>Edits the finished response, which nobody signed as a whole.</summary>
+    public Action<Der>? Response { get; init; }
+
     public static byte[] Time(string text) => [0x18, (byte)text.Length, .. System.Text.Encoding.ASCII.GetBytes(text)];
 
     public static byte[] Der(Action<AsnWriter> write)
@@ -110,7 +113,7 @@ internal sealed record ForgedToken
     public byte[] Make(byte[] signature)
     {
         byte[] token = HasToken ? ContentInfo(Info(MakeInfo(signature))) : [];
-        return Der(writer =>
+        byte[] response = Der(writer =>
         {
             using (writer.PushSequence())
             {
@@ -122,7 +125,8 @@ internal sealed record ForgedToken
 
                 Write(writer, token);
             }
-        }).Concat(AfterToken).ToArray();
+        });
+        return [.. Response is null ? response : Tests.Der.Edited(response, Response), .. AfterToken];
     }
 
     private byte[] MakeInfo(byte[] signature) => Der(writer =>

@@ -17,6 +17,7 @@ public sealed class TimestampTests
         ("nothing optional", new()),
         ("granted with modifications", new() { Status = 1 }),
         ("a status text", new() { StatusText = ForgedToken.Der(status => { using (status.PushSequence()) { status.WriteCharacterString(UniversalTagNumber.UTF8String, "granted"); } }) }),
+        ("failure bits without a text", new() { StatusText = [3, 2, 7, 0x80] }),
         ("an accuracy", new() { AfterTime = [0x30, 3, 2, 1, 1] }),
         ("an accuracy of milli- and microseconds", new() { AfterTime = [0x30, 6, 0x80, 1, 5, 0x81, 1, 6] }),
         ("ordering", new() { AfterTime = [1, 1, 0xff] }),
@@ -56,6 +57,23 @@ public sealed class TimestampTests
         ("a rejection without a token", new() { HasToken = false, Status = 2 }),
         ("a byte after the response", new() { AfterToken = [0] }),
         ("a second response", new() { AfterToken = [0x30, 5, 0x30, 3, 2, 1, 0] }),
+        ("a status of too many bytes", new() { Response = tree => tree[0, 0].Value = [1, 0, 0, 0, 0, 0, 0, 0, 0] }),
+        ("something after the status' text and bits", new() { Response = tree => tree[0].Parts.AddRange([Der.Holding(0x30), Der.Of(3, 7, 0x80), Der.Of(5)]) }),
+        ("something after the token in the response", new() { Response = tree => tree.Parts.Add(Der.Of(5)) }),
+        ("something after the content of the token", new() { Response = tree => tree[1].Parts.Add(Der.Of(5)) }),
+        ("something after SignedData", new() { Response = tree => tree[1, 1].Parts.Add(Der.Of(5)) }),
+        ("something after the announced algorithm", new() { Response = tree => tree[1, 1, 0, 1, 0].Parts.Add(Der.Of(5)) }),
+        ("something after the octets of the TSTInfo", new() { Response = tree => tree[1, 1, 0, 2, 1].Parts.Add(Der.Of(4, 0)) }),
+        ("something after the TSTInfo in its place", new() { Response = tree => tree[1, 1, 0, 2].Parts.Add(Der.Of(5)) }),
+        ("something after the signers", new() { Response = tree => tree[1, 1, 0].Parts.Add(Der.Of(5)) }),
+        ("something after issuer and serial number", new() { Response = tree => Signer(tree)[1].Parts.Add(Der.Of(5)) }),
+        ("something after a signed attribute", new() { MoreAttributes = [0x30, 11, 6, 3, 0x2a, 3, 4, 0x31, 2, 5, 0, 5, 0] }),
+        ("something after the signature's algorithm", new() { Response = tree => Signer(tree)[4].Parts.AddRange([Der.Of(5), Der.Of(5)]) }),
+        ("something after the unsigned attributes", new() { Response = tree => Signer(tree).Parts.AddRange([Der.Holding(0xa1), Der.Of(5)]) }),
+        ("something after the imprint", new() { Info = info => Der.Edited(info, tree => tree[2].Parts.Add(Der.Of(5))) }),
+        ("SignedData of a version of too many bytes", new() { Response = tree => tree[1, 1, 0, 0].Value = [1, 0, 0, 0, 0, 0, 0, 0, 3] }),
+        ("TSTInfo of a version of too many bytes", new() { Info = info => Der.Edited(info, tree => tree[0].Value = [1, 0, 0, 0, 0, 0, 0, 0, 1]) }),
+        ("a signer of a version of too many bytes", new() { Response = tree => Signer(tree)[0].Value = [1, 0, 0, 0, 0, 0, 0, 0, 1] }),
         ("a token of another type", new() { TokenType = "1.2.840.113549.1.7.1" }),
         ("SignedData of version 1", new() { SignedDataVersion = 1 }),
         ("content of another type", new() { ContentTypeOfToken = "1.2.840.113549.1.7.1" }),
@@ -93,6 +111,15 @@ public sealed class TimestampTests
     [DynamicData(nameof(Malformed), DynamicDataDisplayName = nameof(Name))]
     public void Refuses_a_token_with(string what, object token) => Verdict.Refuses("time.token", Stamp(what, token));
 
+    // Not DER at that place either, but to a person that says less.
+    [TestMethod]
+    [Clause("T.10", "T.15")]
+    public void Says_what_a_token_lacks_or_has_too_much_of()
+    {
+        Assert.Contains("no signed attributes", Verdict.Refuses("time.token", Stamp("no attributes", new ForgedToken { HasAttributes = false })).Message);
+        Assert.Contains("TSTInfo goes on", Verdict.Refuses("time.token", Stamp("another end", new ForgedToken { AfterTime = Null })).Message);
+    }
+
     [TestMethod]
     [Clause("T.20", "T.21", "T.22", "T.23", "T.24", "T.46")]
     public void Refuses_a_token_that_does_not_fit_what_it_is_about_or_who_signed()
@@ -106,6 +133,7 @@ public sealed class TimestampTests
         Refuses("time.signer", new() { Attributes = With(ForgedToken.CertificateV2, ForgedToken.CertificateId(new byte[32])) });
         Refuses("time.signer", new() { Attributes = With(ForgedToken.CertificateV2, ForgedToken.CertificateId(SHA256.HashData(Forge.World.Tsa.Leaf.RawData)[..31])) });
         Refuses("time.signer", new() { Serial = [1] });
+        Refuses("time.signer", new() { Serial = [1], Attributes = FirstVersion });
         Refuses("time.signer", new() { ByKeyIdentifier = true, KeyIdentifier = new byte[20] });
         Refuses("time.signature", new() { SignatureAlgorithm = "1.2.840.10045.4.3.3" });
         Refuses("time.signature", new() { SignatureAlgorithm = "1.2.840.10045.4.1" }); // ECDSA with SHA-1
@@ -145,6 +173,8 @@ public sealed class TimestampTests
     [DataRow("a critical extension")]
     [DataRow("SignedData of version 1")]
     [DataRow("another imprint")]
+    [DataRow("the known certificate's hash in an attribute of another meaning")]
+    [DataRow("32 signers")]
     [DataRow("a broken signature")]
     public void Ignores_a_token_of_an_unknown_authority_with(string what)
     {
@@ -161,6 +191,11 @@ public sealed class TimestampTests
             "a critical extension" => stranger with { AfterTime = Extension(critical: true) },
             "SignedData of version 1" => stranger with { SignedDataVersion = 1 },
             "another imprint" => stranger with { ImprintBytes = imprint => imprint.Flipped(0) },
+            "the known certificate's hash in an attribute of another meaning" => stranger with
+            {
+                Attributes = attributes => FirstVersion(attributes).ToDictionary(attribute => attribute.Key == ForgedToken.CertificateV1 ? "1.2.3.4" : attribute.Key, attribute => attribute.Value),
+            },
+            "32 signers" => stranger with { Signers = 32 },
             _ => stranger with { Key = Forge.World.SecondTsa.Key },
         };
         foreach (Stamped[] stamps in (Stamped[][])[[new Stamped { Token = token }, new Stamped()], [new Stamped(), new Stamped { Token = token }]])
@@ -176,7 +211,8 @@ public sealed class TimestampTests
     [Clause("T.1", "T.17")]
     public void Refuses_what_says_nobodys_name_or_a_known_one_among_others()
     {
-        foreach (byte[] response in (byte[][])[[5, 0], [0x30, 0], "not DER"u8.ToArray(), [0x30, 0x80, 0, 0]])
+        byte[] tooMany = new ForgedToken { Certificate = Forge.World.StrangeTsa.Leaf, Key = Forge.World.StrangeTsa.Key, Signers = 33 }.Make([]);
+        foreach (byte[] response in (byte[][])[[5, 0], [0x30, 0], "not DER"u8.ToArray(), [0x30, 0x80, 0, 0], tooMany])
         {
             Verdict.Refuses("time.token", Forge.V2 with { Timestamps = [new Stamped(), new Stamped { Edit = _ => response }] });
         }
@@ -291,6 +327,8 @@ public sealed class TimestampTests
 
     private static IEnumerable<X509Extension> Instead(IEnumerable<X509Extension> extensions, X509Extension replacement) =>
         [.. extensions.Where(extension => extension.Oid!.Value != replacement.Oid!.Value), replacement];
+
+    private static Der Signer(Der response) => response[1, 1, 0, 3, 0];
 
     private static Forge Stamp(string what, object token)
     {
