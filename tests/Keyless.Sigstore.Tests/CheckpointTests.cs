@@ -221,6 +221,62 @@ public sealed class CheckpointTests
         }
     }
 
+    // Also where the proof says the same, or the bytes are the same.
+    [TestMethod]
+    [Clause("M.7")]
+    public void Refuses_the_right_root_hash_in_another_spelling_and_a_wrong_one_that_the_proof_repeats()
+    {
+        foreach (LogKind log in All)
+        {
+            LoggedIn entry = new(log);
+            Verdict.Refuses("tlog.checkpoint", Forge.LoggedBy(log) with { Entries = [entry with { CheckpointText = text => text.Replace("=", "", StringComparison.Ordinal) }] });
+            foreach (int length in (int[])[0, 31, 33])
+            {
+                string hash = Convert.ToBase64String(new byte[length]);
+                Assert.ThrowsExactly<FormatException>(() => Formats.Checkpoint.Parse($"{entry.Origin}\n7\n{hash}\n\n{Line(entry.Name, entry.KeyId, [1])}"));
+            }
+        }
+    }
+
+    // The log has signed it, and it is no checkpoint all the same.
+    [TestMethod]
+    [Clause("M.2", "M.4")]
+    [DataRow("a\tb\n")]
+    [DataRow("a\r\n")]
+    [DataRow("\0\n")]
+    [DataRow("\u001f\n")]
+    [DataRow("\nmore\n")]
+    public void Refuses_a_signed_text_that_goes_on_with(string more)
+    {
+        foreach (LogKind log in All)
+        {
+            Verdict.Refuses("tlog.checkpoint", Forge.LoggedBy(log) with { Entries = [new LoggedIn(log) { CheckpointText = text => text + more }] });
+        }
+    }
+
+    [TestMethod]
+    [Clause("M.1", "M.4", "M.5", "M.9")]
+    public void Reads_a_note_to_its_last_byte_and_64_lines_of_signatures()
+    {
+        foreach (LogKind log in All)
+        {
+            Accepts(log, note => Padded(note, 64 * 1024));
+            Verdict.Refuses("bundle.limit", Forge.LoggedBy(log) with { Entries = [new LoggedIn(log) { Note = note => Padded(note, 64 * 1024 + 1) }] });
+            Refuses(log, note => note[..^1] + "x");
+        }
+
+        string line = Line("n", new byte[4], [1]), text = $"origin\n1\n{Convert.ToBase64String(new byte[32])}\n\n";
+        Refuses(LogKind.V1, _ => "\n\n" + string.Concat(Enumerable.Repeat(line, 64))); // so few that it is read
+        Assert.HasCount(64, Formats.Checkpoint.Parse(text + string.Concat(Enumerable.Repeat(line, 64))).Signatures);
+        Assert.ThrowsExactly<FormatException>(() => Formats.Checkpoint.Parse(text + string.Concat(Enumerable.Repeat(line, 65))));
+
+        static string Padded(string note, int bytes)
+        {
+            string Of(int length) => note + Line(new string('w', length), new byte[4], [1]);
+            return Of(1 + bytes - Encoding.UTF8.GetByteCount(Of(1)));
+        }
+    }
+
     // A checkpoint of the same log for another tree, with the proof that belongs to this one.
     [TestMethod]
     public void Refuses_another_checkpoint_of_the_same_log()

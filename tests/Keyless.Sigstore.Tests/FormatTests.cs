@@ -77,8 +77,34 @@ public sealed class MerkleTreeTests
     [DataRow(0, -1)]
     [DataRow(long.MaxValue, long.MaxValue)]
     [DataRow(long.MinValue, long.MaxValue)]
-    public void Refuses_an_index_outside_the_tree(long index, long size) =>
-        Assert.ThrowsExactly<FormatException>(() => Formats.MerkleTree.RootFromPath(index, size, new byte[32], []));
+    public void Refuses_an_index_outside_the_tree(long index, long size)
+    {
+        for (int hashes = 0; hashes <= 64; hashes++)
+        {
+            byte[][] path = [.. Enumerable.Repeat(new byte[32], hashes)];
+            Assert.ThrowsExactly<FormatException>(() => Formats.MerkleTree.RootFromPath(index, size, new byte[32], path));
+        }
+    }
+
+    [TestMethod]
+    [Clause("M.21")]
+    public void Refuses_a_hash_of_another_length()
+    {
+        var tree = new Reference();
+        for (int leaf = 0; leaf < 7; leaf++)
+        {
+            tree.Append([(byte)leaf]);
+        }
+
+        IReadOnlyList<byte[]> path = tree.InclusionProof(4, 7);
+        Assert.HasCount(3, path);
+        foreach ((int at, byte[] hash) in Enumerable.Range(0, 3).SelectMany(at => (byte[][])[[], path[at][..31], [.. path[at], 0]], (at, hash) => (at, hash)))
+        {
+            byte[][] changed = [.. path];
+            changed[at] = hash;
+            Assert.ThrowsExactly<FormatException>(() => Formats.MerkleTree.RootFromPath(4, 7, Reference.LeafHash([4]), changed));
+        }
+    }
 
     [TestMethod]
     [Clause("M.20")]
@@ -113,6 +139,30 @@ public sealed class MerkleTreeTests
         {
         }
     }
+}
+
+[TestClass]
+public sealed class ShownTests
+{
+    [TestMethod]
+    public void Shows_200_characters_and_says_that_there_are_more()
+    {
+        string most = new('a', 200);
+        Assert.AreEqual(most, Shown.Of(most));
+        Assert.AreEqual(most + "\u2026", Shown.Of(most + "b"));
+    }
+
+    [TestMethod]
+    public void Shows_half_of_a_character_as_one_that_was_replaced() => Assert.AreEqual("a\\u{fffd}b", Shown.Of($"a{'\ud83d'}b"));
+
+    [TestMethod]
+    [DataRow("\u001b", "\\u{1b}")]
+    [DataRow("\u202e", "\\u{202e}")]
+    [DataRow("\u2028", "\\u{2028}")]
+    [DataRow("\u2029", "\\u{2029}")]
+    [DataRow("\ue000", "\\u{e000}")]
+    [DataRow("\ud83d\ude00", "\ud83d\ude00")]
+    public void Spells_out_what_would_hide_or_move(string text, string shown) => Assert.AreEqual($"a{shown}b", Shown.Of($"a{text}b"));
 }
 
 [TestClass]

@@ -72,6 +72,7 @@ public sealed class LogTests
     [DataRow("no last line feed", "{0}\n{1}.")]
     [DataRow("a hyphen for the dash", "{0}\n- x AAAAAAA=\n{1}")]
     [DataRow("two spaces", "{0}\n\u2014  x AAAAAAA=\n{1}")]
+    [DataRow("an empty name", "{0}\n\u2014  AAAAAAA=\n{1}")]
     [DataRow("no name", "{0}\n\u2014 AAAAAAA=\n{1}")]
     [DataRow("a plus in a name", "{0}\n\u2014 a+b AAAAAAA=\n{1}")]
     [DataRow("a wide space in a name", "{0}\n\u2014 a\u3000b AAAAAAA=\n{1}")]
@@ -79,6 +80,7 @@ public sealed class LogTests
     [DataRow("no base64", "{0}\n\u2014 x AAAA!AA=\n{1}")]
     [DataRow("a carriage return", "{0}\r\n{1}")]
     [DataRow("a tab", "\t{0}\n{1}")]
+    [DataRow("url-safe base64 of enough bytes", "{0}\n\u2014 x ________\n{1}")]
     [DataRow("url-safe base64", "{0}\n\u2014 x _____w==\n{1}")]
     public void Refuses_a_note_with(string what, string format)
     {
