@@ -31,6 +31,7 @@ public sealed class SigningConfigTests
     [DataRow("a:1:x:2020.. b:1:y:2022..", "ANY", "b a", 1, DisplayName = "newest first, the other in reserve")]
     [DataRow("a:1:x:2020.. b:1:y:2022..", "ALL", "b a", 2)]
     [DataRow("a:1:x:2020.. b:1:y:2022.. c:1:z:2021..", "EXACT 2", "b c", 2)]
+    [DataRow("a:1:x:2020.. b:1:y:2022..", "EXACT 2", "b a", 2)]
     [DataRow("a:1::2020.. b:1::2022..", "ALL", "b", 1, DisplayName = "no operator is one operator")]
     public void Selects_by_validity_version_age_and_operator(string listed, string selector, string chosen, int needed)
     {
@@ -141,6 +142,9 @@ public sealed class SigningConfigTests
     [DataRow("/caUrls", "[{\"url\":\"fulcio\"}]")]
     [DataRow("/caUrls", "[{\"url\":\"ftp://fulcio.example\"}]")]
     [DataRow("/caUrls", "[{\"url\":\"https://u:p@fulcio.example\"}]")]
+    [DataRow("/caUrls", "[{\"url\":\"https://fulcio.example?\"}]")]
+    [DataRow("/caUrls", "[{\"url\":\"https://fulcio.example?a=b\"}]")]
+    [DataRow("/caUrls", "[{\"url\":\"https://fulcio.example#a\"}]")]
     [DataRow("/caUrls", "[{\"url\":\"https://fulcio.example\",\"url\":\"https://fulcio.example\"}]")]
     [DataRow("/caUrls", "[{\"majorApiVersion\":1}]")]
     [DataRow("/rekorTlogConfig", "{\"selector\":7}")]
@@ -160,6 +164,7 @@ public sealed class SigningConfigTests
     [DataRow("2026-11-23")]
     [DataRow("2026-11-23T06:00:00")]
     [DataRow("2026-13-23T06:00:00Z")]
+    [DataRow("2026-11-23T06:00:00.Z")]
     [DataRow("yesterday")]
     public void Refuses_a_time_it_cannot_read(string time)
     {
@@ -167,6 +172,14 @@ public sealed class SigningConfigTests
         config["caUrls"]![0]!["validFor"]!["start"] = time;
 
         Assert.Throws<FormatException>(() => Parse(config));
+    }
+
+    [TestMethod]
+    public void Says_which_element_of_a_list_is_wrong()
+    {
+        JsonObject config = Config();
+        config["caUrls"]!.AsArray().Insert(0, 7);
+        Assert.Contains("signing config.caUrls[0]: an object expected, a number found", Assert.Throws<FormatException>(() => Parse(config)).Message);
     }
 
     [TestMethod]
@@ -254,6 +267,33 @@ public sealed class SigningConfigTests
 
         // Before any of them was valid.
         Assert.Contains("none that is valid now", Assert.ThrowsExactly<FormatException>(() => Select(config).KnownTo(RealSamples.Root, Now.AddYears(-1))).Message);
+    }
+
+    [TestMethod]
+    [DataRow("certificateAuthorities", "certificate authority")]
+    [DataRow("tlogs", "transparency log")]
+    [DataRow("timestampAuthorities", "timestamp authority")]
+    public void Knows_a_service_only_while_the_trusted_root_does(string list, string kind)
+    {
+        JsonObject config = Config();
+        config["caUrls"]![0]!["url"] = "https://fulcio.sandbox";
+        config["rekorTlogUrls"]![0]!["url"] = Forge.World.V2Url;
+        config["tsaUrls"]![0]!["url"] = "https://tsa.sandbox/api/v1/timestamp";
+        Assert.AreEqual(new Uri(Forge.World.V2Url), Select(config).KnownTo(Forge.World.Root, Now).Rekor.Candidates.Single().Url);
+        TrustedRoot past = (Forge.V2 with
+        {
+            Root = root =>
+            {
+                foreach (JsonNode? instance in root[list]!.AsArray())
+                {
+                    (instance!["publicKey"] ?? instance)["validFor"] = new JsonObject { ["start"] = "2026-01-01T00:00:00Z", ["end"] = "2026-11-23T05:59:59Z" };
+                }
+            },
+        }).TrustedRoot();
+
+        string says = Assert.ThrowsExactly<FormatException>(() => Select(config).KnownTo(past, Now)).Message;
+        Assert.Contains($"the {kind} https://", says);
+        Assert.Contains("none that is valid now", says);
     }
 
     private static ServiceException Down => new(ServiceFailure.Unreachable, "Rekor", "down");

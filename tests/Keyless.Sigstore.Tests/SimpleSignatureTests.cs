@@ -96,7 +96,7 @@ public sealed class SimpleSignatureTests
 
     // The chain is read and never used.
     [TestMethod]
-    [Clause("X.6", "X.7")]
+    [Clause("X.6", "X.7", "X.26")]
     public void Never_uses_the_chain_and_bounds_it()
     {
         string pem = Forge.World.Tsa.Root.Certificate.ExportCertificatePem() + "\n";
@@ -106,6 +106,9 @@ public sealed class SimpleSignatureTests
         Annotated(null, Good, SimpleForge.Chain, _ => pem); // somebody else's
         Annotated(null, Good, SimpleForge.Chain, _ => string.Concat(Enumerable.Repeat(pem, 10)));
         Annotated("sig.annotation", Good, SimpleForge.Chain, _ => string.Concat(Enumerable.Repeat(pem, 11)));
+        Annotated(null, Good, SimpleForge.Chain, _ => new string('\n', 256 * 1024));
+        Annotated("sig.annotation", Good, SimpleForge.Chain, _ => new string('\n', 256 * 1024 + 1));
+        Annotated("sig.annotation", Good, SimpleForge.Chain, _ => pem.Insert(pem.IndexOf('\n') + 5, " "));
         Annotated("sig.annotation", Good, SimpleForge.Chain, _ => "garbage");
         Annotated("sig.annotation", Good, SimpleForge.Chain, _ => pem + "x");
         Annotated("sig.annotation", Good, SimpleForge.Chain, _ => PemEncoding.WriteString("PRIVATE KEY", [1]));
@@ -225,6 +228,23 @@ public sealed class SimpleSignatureTests
         }
 
         static void Stamp(string? reason, Stamped stamp) => Judge(reason, Good with { Forge = Forge.V1 with { Timestamps = [stamp] } });
+    }
+
+    // What a token brings along is not signed, so it can be made as long as one likes.
+    [TestMethod]
+    [Clause("X.17")]
+    public void Reads_a_timestamp_of_64_KiB_and_no_byte_more()
+    {
+        foreach ((string? reason, int size) in ((string?, int)[])[(null, 64 * 1024), ("time.token", 64 * 1024 + 1)])
+        {
+            Judge(reason, Good with { Forge = Forge.V1 with { Timestamps = [new Stamped { WithCertificate = false, Edit = response => Padded(response, size) }] } });
+        }
+
+        static byte[] Padded(byte[] response, int size)
+        {
+            byte[] Of(int padding) => Der.Edited(response, tree => tree[1, 1, 0].Parts.Insert(3, Der.Holding(0xa0, Der.Of(4, new byte[padding]))));
+            return Of(60_000 + size - Of(60_000).Length);
+        }
     }
 
     [TestMethod]

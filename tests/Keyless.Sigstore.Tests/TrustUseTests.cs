@@ -134,8 +134,53 @@ public sealed class TrustUseTests
         var no = Assert.ThrowsExactly<MalformedException>(() => Lines(line + "\n{}\n" + line));
         Assert.AreEqual("schema", no.Clause);
         Assert.StartsWith("line 2: ", no.Message);
+        Assert.StartsWith("malformed ", Assert.ThrowsExactly<MalformedException>(() => Lines("{}")).Message, "there is one line");
+        // What begins with anything else is one document, and none.
+        Assert.AreEqual("json", Assert.ThrowsExactly<MalformedException>(() => Lines($"7\n{line}")).Clause);
+        Assert.AreEqual("json", Assert.ThrowsExactly<MalformedException>(() => Lines($"{line}{line}\n{line}")).Clause);
 
         static IReadOnlyList<TrustedRoot> Lines(string text) => TrustedRoot.ParseLines(Encoding.UTF8.GetBytes(text));
+    }
+
+    [TestMethod]
+    [Clause("R.1", "R.21")]
+    public void Reads_64_MiB_of_lines_and_no_byte_more()
+    {
+        byte[] lines = new byte[64 * 1024 * 1024 + 1];
+        lines.AsSpan().Fill((byte)' ');
+        byte[] root = Encoding.UTF8.GetBytes(Forge.World.RootJson().ToJsonString());
+        for (int line = 0; line < 64; line++)
+        {
+            root.CopyTo(lines, line * 1024 * 1024);
+            lines[(line + 1) * 1024 * 1024 - 1] = (byte)'\n';
+        }
+
+        Assert.HasCount(64, TrustedRoot.ParseLines(lines.AsMemory(0, 64 * 1024 * 1024)));
+        Assert.AreEqual("too-large", Assert.ThrowsExactly<MalformedException>(() => TrustedRoot.ParseLines(lines)).Clause);
+    }
+
+    [TestMethod]
+    [Clause("R.7")]
+    public void Reads_a_time_with_an_offset()
+    {
+        Verdict.Accepts(Forge.V1 with { Root = root => Window(root, "2026-11-23T00:01:00-06:00", "2026-11-23T07:01:00.0+01:00") });
+        Verdict.Refuses("tlog.window", Forge.V1 with { Root = root => Window(root, "2026-11-23T00:01:01-06:00", null) });
+        foreach (string time in (string[])["2026-11-23T06:00:00", "2026-11-23T06:00:00.Z", "2026-11-23T06:00:00.0000000000Z", ".", "2026-11-23T06:00:00 06:00"])
+        {
+            Assert.ThrowsExactly<MalformedException>(() => (Forge.V1 with { Root = root => Window(root, time, null) }).TrustedRoot(), time);
+        }
+
+        static void Window(JsonObject root, string start, string? end) => root.Instance("tlogs")["publicKey"]!["validFor"] = new JsonObject { ["start"] = start, ["end"] = end };
+    }
+
+    [TestMethod]
+    [Clause("R.16", "R.17")]
+    public void Says_whether_a_kind_of_key_is_unknown_or_not_the_keys()
+    {
+        foreach ((string details, string says) in ((string, string)[])[("PKIX_ML_DSA_65", "keys of kind PKIX_ML_DSA_65 are not supported"), ("PKIX_ED25519", "its key is not a PKIX_ED25519")])
+        {
+            Assert.Contains(says, (Forge.V1 with { Root = root => root.Instance("tlogs")["publicKey"]!["keyDetails"] = details }).TrustedRoot().Warnings.Single());
+        }
     }
 
     [TestMethod]
