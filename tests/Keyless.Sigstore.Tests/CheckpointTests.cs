@@ -221,10 +221,10 @@ public sealed class CheckpointTests
         }
     }
 
-    // Also where the proof says the same, or the bytes are the same.
+    // The proof and the log agree on the bytes; the spelling alone is wrong.
     [TestMethod]
     [Clause("M.7")]
-    public void Refuses_the_right_root_hash_in_another_spelling_and_a_wrong_one_that_the_proof_repeats()
+    public void Refuses_the_right_root_hash_in_another_spelling_and_one_of_another_length()
     {
         foreach (LogKind log in All)
         {
