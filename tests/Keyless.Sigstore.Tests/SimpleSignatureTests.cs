@@ -109,6 +109,7 @@ public sealed class SimpleSignatureTests
         Annotated(null, Good, SimpleForge.Chain, _ => new string('\n', 256 * 1024));
         Annotated("sig.annotation", Good, SimpleForge.Chain, _ => new string('\n', 256 * 1024 + 1));
         Annotated("sig.annotation", Good, SimpleForge.Chain, _ => pem.Insert(pem.IndexOf('\n') + 5, " "));
+        Annotated("sig.annotation", Good, SimpleForge.Chain, _ => "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n");
         Annotated("sig.annotation", Good, SimpleForge.Chain, _ => "garbage");
         Annotated("sig.annotation", Good, SimpleForge.Chain, _ => pem + "x");
         Annotated("sig.annotation", Good, SimpleForge.Chain, _ => PemEncoding.WriteString("PRIVATE KEY", [1]));

@@ -34,6 +34,7 @@ internal static class Base64
         }
     }
 
+    /// <summary>Any spelling of at least one byte; of no bytes there is none but the usual one.</summary>
     public static bool TryDecode(string text, out byte[] bytes)
     {
         bytes = [];
@@ -56,7 +57,7 @@ internal static class Base64
         }
 
         bytes = Usual(digits + new string('=', (4 - digits.Length % 4) % 4));
-        return bytes.Length > 0 || text.Length == 0;
+        return bytes.Length > 0;
     }
 
     /// <summary>What is in the usual spelling, standard alphabet and padded. Nothing for every other, for callers that do not take nothing.</summary>

@@ -50,7 +50,7 @@ internal sealed record Checkpoint
         }
 
         string[] lines = note[..blank].Split('\n');
-        if (lines is not [var origin, var size, var hash, ..] || lines.Any(line => line.Length == 0))
+        if (lines.Length < 3 || lines.Any(line => line.Length == 0))
         {
             throw Malformed("fewer than three lines, or an empty one");
         }
@@ -58,9 +58,9 @@ internal sealed record Checkpoint
         return new Checkpoint
         {
             Text = Encoding.UTF8.GetBytes(note[..(blank + 1)]),
-            Origin = origin,
-            Size = ParseSize(size),
-            RootHash = ParseHash(hash),
+            Origin = lines[0],
+            Size = ParseSize(lines[1]),
+            RootHash = ParseHash(lines[2]),
             Signatures = [.. note[(blank + 2)..^1].Split('\n').Select(NoteSignature.Parse)],
         };
     }

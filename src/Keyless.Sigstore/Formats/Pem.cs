@@ -23,7 +23,7 @@ internal static class Pem
         {
             if (found.Count == limit || !PemEncoding.TryFind(rest, out PemFields fields) || !rest[fields.Label].SequenceEqual(label)
                 || !rest[..fields.Location.Start].IsWhiteSpace()
-                || !Base64.TryDecode(rest[fields.Base64Data].ToString().ReplaceLineEndings(""), out byte[] der))
+                || Base64.Usual(rest[fields.Base64Data].ToString().ReplaceLineEndings("")) is not { Length: > 0 } der)
             {
                 return false;
             }
