@@ -82,7 +82,7 @@ public sealed class GitHubIdentity
         string prefix = $"{ServerUrl}/{repository}/{WorkflowFolder}";
         bool own = signer.Kind == SubjectKind.Uri
             && signer.Subject.StartsWith(prefix, StringComparison.Ordinal)
-            && FileOf(signer.Subject[prefix.Length..]) is { Length: > 0 } file && !file.Contains('/', StringComparison.Ordinal)
+            && FileOf(signer.Subject[prefix.Length..]) is { } file && !file.Contains('/', StringComparison.Ordinal)
             && (!signer.Extensions.TryGetValue(9, out string? buildSigner) || buildSigner == signer.Subject);
         if (!own)
         {
@@ -100,7 +100,7 @@ public sealed class GitHubIdentity
     {
         int at = workflow.IndexOf('@', StringComparison.Ordinal);
         string reference = workflow[(at + 1)..];
-        return at >= 0 && (reference.StartsWith("refs/", StringComparison.Ordinal) || (reference.Length is 40 or 64 && reference.All(char.IsAsciiHexDigitLower)))
+        return at > 0 && (reference.StartsWith("refs/", StringComparison.Ordinal) || (reference.Length is 40 or 64 && reference.All(char.IsAsciiHexDigitLower)))
             ? workflow[..at]
             : null;
     }

@@ -60,14 +60,14 @@ internal sealed class LoggedEntry
         LogEntry entry, TransparencyLog[] logs, SignedContent content, SignedBytes signed, ProvenSigner signer, SigningTime time)
     {
         bool isRekor2 = IsRekor2(entry);
-        TransparencyLog log = LogInUse(entry, logs, time, isRekor2);
+        TransparencyLog log = LogInUse(entry, logs, time);
         SignatureScheme? scheme;
         if (entry.Proof is { Checkpoint: not null } proof)
         {
             RequireInclusion(entry, proof, log, isRekor2);
             scheme = LogBody.RequireSame(entry, content, signed, signer);
-            // Rekor v1 signs the index across its shards in the promise alone; without one only the index in the tree is proven.
-            long index = isRekor2 || entry.SignedEntryTimestamp is not null ? entry.LogIndex : proof.LogIndex;
+            // Rekor v1 signs the index across its shards in the promise alone; without one only the index in the tree is proven. Rekor v2 has no other.
+            long index = entry.SignedEntryTimestamp is not null ? entry.LogIndex : proof.LogIndex;
             return new LoggedEntry(log, index, scheme, string.Create(
                 CultureInfo.InvariantCulture,
                 $"The signature is included in the transparency log {Shown.Of(log.BaseUrl)} (Rekor v{(isRekor2 ? 2 : 1)}) at index {index}: inclusion proof to a checkpoint the log signed"));
@@ -88,7 +88,7 @@ internal sealed class LoggedEntry
     // A log's key may be listed with several windows. A Rekor v2 log gives no time of its own, so it is asked of the moments that are
     // proven otherwise: a key that was taken out of use must not vouch for what came later. A managed key may have signed at a moment
     // that nobody proves; then only a key that is still in use will do.
-    private static TransparencyLog LogInUse(LogEntry entry, TransparencyLog[] logs, SigningTime time, bool isRekor2)
+    private static TransparencyLog LogInUse(LogEntry entry, TransparencyLog[] logs, SigningTime time)
     {
         TransparencyLog[] inUse = time.Times.Count == 0
             ? [.. logs.Where(log => log.Window.End is null)]
@@ -100,7 +100,7 @@ internal sealed class LoggedEntry
         }
 
         // An ECDSA key may also be listed under several names, of which a Rekor v2 log signs with one.
-        return inUse.FirstOrDefault(log => isRekor2 && entry.Proof?.Checkpoint?.StartsWith(log.Host + "\n", StringComparison.Ordinal) == true) ?? inUse[0];
+        return inUse.FirstOrDefault(log => entry.Proof?.Checkpoint?.StartsWith(log.Host + "\n", StringComparison.Ordinal) == true) ?? inUse[0];
     }
 
     private static void RequireInclusion(LogEntry entry, InclusionProof proof, TransparencyLog log, bool isRekor2)
@@ -139,7 +139,7 @@ internal sealed class LoggedEntry
         // Rekor v1 writes "<host> - <tree id>" as origin and signs under the host alone; whose host it is was never fixed, so the
         // key id decides. Rekor v2 signs under its origin, which is the host it is known by.
         int separator = checkpoint.Origin.IndexOf(" - ", StringComparison.Ordinal);
-        string name = isRekor2 ? log.Host : separator < 0 ? "" : checkpoint.Origin[..separator];
+        string name = isRekor2 ? log.Host : checkpoint.Origin[..Math.Max(separator, 0)];
         if (isRekor2 ? checkpoint.Origin != name : name.Length == 0)
         {
             throw new VerificationException("tlog.checkpoint", "the checkpoint is of another log", isRekor2 ? name : "<host> - <tree id>", checkpoint.Origin);

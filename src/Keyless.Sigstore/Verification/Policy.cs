@@ -78,7 +78,7 @@ public sealed class Policy
         gitHub?.Require(signer, namedOtherwise: subject is not null);
         return new PolicyMatch(
             [$"The signer is {Shown.Of(signer.Subject)}, vouched for by {Shown.Of(signer.Issuer)}"],
-            subject is not null && gitHub is null ? [.. Oddities(signer)] : []);
+            gitHub is null ? [.. Oddities(signer)] : []);
     }
 
     // From the earliest moment that is proven: a later proof of an old signature does not make it young.

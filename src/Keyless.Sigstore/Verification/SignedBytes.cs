@@ -49,15 +49,15 @@ internal sealed class SignedBytes
     /// </summary>
     public void RequireStatedDigest(MessageSignature message)
     {
-        if (message.Algorithm is null || message.Digest is null)
+        if (message is not { Algorithm: { } algorithm, Digest: { } digest })
         {
             throw new VerificationException("sig.digest", "the bundle does not say which digest was signed (messageDigest)");
         }
 
-        byte[] own = artifact.DigestNamed(message.Algorithm);
-        if (!own.AsSpan().SequenceEqual(message.Digest))
+        byte[] own = artifact.DigestNamed(algorithm);
+        if (!own.AsSpan().SequenceEqual(digest))
         {
-            throw new VerificationException("sig.digest", "the bundle's digest is another artifact's", Shown.Hex(own), Shown.Hex(message.Digest));
+            throw new VerificationException("sig.digest", "the bundle's digest is another artifact's", Shown.Hex(own), Shown.Hex(digest));
         }
     }
 
