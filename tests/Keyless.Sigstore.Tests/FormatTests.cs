@@ -194,6 +194,18 @@ public sealed class Ed25519Tests
         Assert.IsFalse(Ed25519.Verifies(k, m, [.. s[..32], .. larger, .. new byte[32 - larger.Length]]));
     }
 
+    // The library reads 64 bytes of a digest, however many there are.
+    [TestMethod]
+    [Clause("G.13")]
+    public void Takes_a_prehash_of_64_bytes_and_no_other()
+    {
+        ForgedKey key = ForgedKey.Ed25519(prehash: true);
+        byte[] message = "message"u8.ToArray(), digest = SHA512.HashData(message), signature = key.Sign(message);
+        Assert.IsTrue(Ed25519.VerifiesPrehash(key.Spki[^32..], digest, signature));
+        Assert.IsFalse(Ed25519.VerifiesPrehash(key.Spki[^32..], [.. digest, 0], signature));
+        Assert.IsFalse(Ed25519.VerifiesPrehash(key.Spki[^32..], digest.AsSpan(0, 63), signature));
+    }
+
     // Each of these keys or points has an order that divides eight; with S = 0 the equation holds for some messages.
     [TestMethod]
     [Clause("M.17", "M.18")]
@@ -253,6 +265,15 @@ public sealed class VerificationKeyTests
         {
             Assert.IsFalse(Verifies(good[..cut]));
         }
+
+        while (r[0] < 0x80)
+        {
+            flat = signer.SignData(Message, HashAlgorithmName.SHA256);
+            (r, s) = (flat[..32], flat[32..]);
+        }
+
+        Assert.IsTrue(Verifies(Sequence(Integer(r), Integer(s))));
+        Assert.IsFalse(Verifies(Sequence([2, 32, .. r], Integer(s)))); // without the zero that makes it positive
     }
 
     [TestMethod]
@@ -282,7 +303,10 @@ public sealed class VerificationKeyTests
             Refuses(spki[..cut]);
         }
 
-        static void Refuses(byte[] key) => Assert.ThrowsExactly<FormatException>(() => VerificationKey.FromSpki(key));
+        Assert.Contains("curve explicit", Refuses(explicitly.ExportSubjectPublicKeyInfo()).Message);
+        Assert.Contains("curve 1.2.840.10045.3.1.1", Refuses(spki.Replaced([0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7], [0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 1])).Message);
+
+        static FormatException Refuses(byte[] key) => Assert.ThrowsExactly<FormatException>(() => VerificationKey.FromSpki(key));
     }
 
     private static byte[] Integer(byte[] value)

@@ -72,7 +72,6 @@ internal sealed class VerificationKey
     private static VerificationKey FromPoint(byte[] spki, AsnReader algorithm, byte[] point)
     {
         string curve = algorithm.PeekTag() == Asn1Tag.ObjectIdentifier ? algorithm.ReadObjectIdentifier() : "explicit";
-        algorithm.ThrowIfNotEmpty();
         int fieldBytes = curve switch
         {
             "1.2.840.10045.3.1.7" => 32,
@@ -80,6 +79,7 @@ internal sealed class VerificationKey
             "1.3.132.0.35" => 66,
             _ => throw new FormatException($"unsupported public key: curve {curve}"),
         };
+        algorithm.ThrowIfNotEmpty();
         if (point.Length != 1 + 2 * fieldBytes || point[0] != 4)
         {
             throw new FormatException("malformed public key: not an uncompressed point");
