@@ -56,6 +56,45 @@ public sealed class AuthorityTests
         Assert.IsNotNull(leaf);
     }
 
+    // The signature itself is right, under the name of an algorithm that its key, or its hash, does not have.
+    [TestMethod]
+    [Clause("C.15")]
+    [DataRow("Ed25519", "1.3.101.112", "SHA512", null)]
+    [DataRow("Ed25519", "1.3.101.113", "SHA512", "cert.signature")]
+    [DataRow("Ed25519", "1.2.840.10045.4.3.4", "SHA512", "cert.signature")]
+    [DataRow("P-256", "1.2.840.10045.4.3.4", "SHA512", null)]
+    [DataRow("P-256", "1.2.840.10045.4.3.1", "SHA512", "cert.signature")]
+    [DataRow("P-256", "1.2.840.113549.1.1.11", "SHA256", "cert.signature")]
+    [DataRow("P-256", "1.2.840.113549.1.1.12", "SHA384", "cert.signature")]
+    [DataRow("P-256", "1.2.840.113549.1.1.13", "SHA512", "cert.signature")]
+    [DataRow("P-256", "1.3.101.112", "SHA512", "cert.signature")]
+    [DataRow("RSA-2048", "1.2.840.113549.1.1.13", "SHA512", null)]
+    [DataRow("RSA-2048", "1.2.840.113549.1.1.14", "SHA512", "cert.signature")]
+    [DataRow("RSA-2048", "1.2.840.10045.4.3.2", "SHA256", "cert.signature")]
+    [DataRow("RSA-2048", "1.2.840.10045.4.3.3", "SHA384", "cert.signature")]
+    [DataRow("RSA-2048", "1.2.840.10045.4.3.4", "SHA512", "cert.signature")]
+    public void Takes_a_signature_under_the_name_of_its_own_algorithm(string kind, string oid, string hash, string? reason)
+    {
+        ForgedKey key = kind switch
+        {
+            "Ed25519" => ForgedKey.Ed25519(prehash: false),
+            "P-256" => ForgedKey.Of(ECDsa.Create(ECCurve.NamedCurves.nistP256), new HashAlgorithmName(hash)),
+            _ => ForgedKey.Of(RSA.Create(2048), new HashAlgorithmName(hash)),
+        };
+        var name = CertificateIssuer.Name("o", "authority");
+        var signing = new Naming(oid, key);
+        var request = new CertificateRequest(name, signing.PublicKey, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, true, 0, critical: true));
+        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, critical: true));
+        X509Certificate2 authority = request.Create(name, signing, Start, Forge.Now.AddYears(1), CertificateIssuer.NewSerial());
+        Forge forge = Forge.V2 with
+        {
+            Certificate = der => Reissued(der, authority, signing, HashAlgorithmName.SHA256),
+            Root = root => root.Instance("certificateAuthorities")["certChain"]!["certificates"] = new JsonArray(new JsonObject { ["rawBytes"] = Convert.ToBase64String(authority.RawData) }),
+        };
+        _ = reason is null ? Verdict.Accepts(forge) : (object)Verdict.Refuses(reason, forge);
+    }
+
     // Two proven moments, and an authority that was valid, or in use, at one of them only.
     [TestMethod]
     [Clause("C.18", "C.26")]
@@ -160,6 +199,12 @@ public sealed class AuthorityTests
             ("policy.san-type", [0xa4, 2, 0x30, 0]),
             ("policy.san-type", [0x88, 1, 1]),
             ("cert.san", [0x86, 1, .. "a"u8, 0x86]),
+            ("policy.san-type", [0x46, 3, .. "a:b"u8]), // numbers of the kinds that are taken, in another class
+            ("policy.san-type", [0x41, 3, .. "a@b"u8]),
+            ("policy.san-type", [0x60, 19, 6, 10, 0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 7, 0xa0, 5, 0x0c, 3, .. "a!b"u8]),
+            ("policy.identity", [0xa0, 19, 6, 10, 0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 7, 0xa0, 5, 0x0c, 3, .. "a!b"u8]), // nothing wrong but whose it is
+            ("policy.san-encoding", [0xa0, 21, 6, 10, 0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 7, 0xa0, 7, 0x0c, 3, .. "a!b"u8, 5, 0]), // something after the text
+            ("policy.san-encoding", [0xa0, 21, 6, 10, 0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 7, 0xa0, 5, 0x0c, 3, .. "a!b"u8, 5, 0]), // something after the value
         ])
         {
             byte[] san = [0x30, (byte)name.Length, .. name];
@@ -168,6 +213,11 @@ public sealed class AuthorityTests
                 Extensions = extensions => [.. extensions.Where(extension => extension.Oid!.Value != "2.5.29.17"), new X509Extension("2.5.29.17", san, critical: true)],
             });
         }
+
+        Verdict.Refuses("cert.san", Forge.V2 with
+        {
+            Extensions = extensions => extensions.Select(extension => extension.Oid!.Value == "2.5.29.17" ? new X509Extension("2.5.29.17", [.. extension.RawData, 5, 0], critical: true) : extension),
+        });
     }
 
     // Verdicts are the same wherever they are made. The culture is made here, since not every machine has others.
@@ -242,6 +292,22 @@ public sealed class AuthorityTests
             : ((ECDsa)key).SignData(data, HashAlgorithmName.SHA1, DSASignatureFormat.Rfc3279DerSequence);
 
         protected override PublicKey BuildPublicKey() => other.PublicKey;
+    }
+
+    /// <summary>Signs with the key and says that it was this algorithm.</summary>
+    private sealed class Naming(string oid, ForgedKey key) : X509SignatureGenerator
+    {
+        public override byte[] GetSignatureAlgorithmIdentifier(HashAlgorithmName hashAlgorithm) => ForgedToken.Der(writer =>
+        {
+            using (writer.PushSequence())
+            {
+                writer.WriteObjectIdentifier(oid);
+            }
+        });
+
+        public override byte[] SignData(byte[] data, HashAlgorithmName hashAlgorithm) => key.Sign(data);
+
+        protected override PublicKey BuildPublicKey() => PublicKey.CreateFromSubjectPublicKeyInfo(key.Spki, out _);
     }
 
     /// <summary>DER of the fields of a small certificate.</summary>

@@ -233,6 +233,32 @@ public sealed class TimestampTests
         Verdict.Refuses("time.signature", Listing(leaf, new ForgedToken { Certificate = leaf, Key = rsa, SignatureAlgorithm = "1.2.840.113549.1.1.5" })); // SHA-1
     }
 
+    // The signature itself is right, under the name of an algorithm that its key, or its hash, does not have.
+    [TestMethod]
+    [Clause("T.46")]
+    [DataRow(true, "1.2.840.113549.1.1.1", ForgedToken.Sha512, true)]
+    [DataRow(true, "1.2.840.113549.1.1.12", ForgedToken.Sha384, true)]
+    [DataRow(true, "1.2.840.113549.1.1.13", ForgedToken.Sha512, true)]
+    [DataRow(true, "1.2.840.113549.1.1.14", ForgedToken.Sha384, false)]
+    [DataRow(true, "1.2.840.113549.1.1.14", ForgedToken.Sha512, false)]
+    [DataRow(true, "1.2.840.10045.4.3.2", ForgedToken.Sha256, false)]
+    [DataRow(true, "1.2.840.10045.4.3.3", ForgedToken.Sha384, false)]
+    [DataRow(true, "1.2.840.10045.4.3.4", ForgedToken.Sha512, false)]
+    [DataRow(false, "1.2.840.10045.4.3.3", ForgedToken.Sha384, true)]
+    [DataRow(false, "1.2.840.10045.4.3.4", ForgedToken.Sha512, true)]
+    [DataRow(false, "1.2.840.10045.4.3.1", ForgedToken.Sha512, false)]
+    [DataRow(false, "1.2.840.113549.1.1.1", ForgedToken.Sha256, false)]
+    [DataRow(false, "1.2.840.113549.1.1.11", ForgedToken.Sha256, false)]
+    [DataRow(false, "1.2.840.113549.1.1.12", ForgedToken.Sha384, false)]
+    [DataRow(false, "1.2.840.113549.1.1.13", ForgedToken.Sha512, false)]
+    public void Takes_a_signature_under_the_name_of_its_own_algorithm(bool rsa, string algorithm, string digest, bool good)
+    {
+        using AsymmetricAlgorithm key = rsa ? RSA.Create(2048) : ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        X509Certificate2 leaf = Leaf(key is RSA known ? new PublicKey(known) : new PublicKey((ECDsa)key));
+        Forge forge = Listing(leaf, new ForgedToken { Certificate = leaf, Key = key, SignatureAlgorithm = algorithm, Digest = digest, DigestAlgorithms = [digest] });
+        _ = good ? Verdict.Accepts(forge) : (object)Verdict.Refuses("time.signature", forge);
+    }
+
     public static IEnumerable<object[]> Certificates => Leaves(
         ("", "for time stamping", null),
         ("time.certificate", "with a usage that is not critical", extensions => Instead(extensions, CertificateIssuer.Purpose("1.3.6.1.5.5.7.3.8", critical: false))),
