@@ -68,6 +68,7 @@ public sealed class CertificateTests
         Without("cert.usage", "2.5.29.37");
         Instead("cert.usage", new X509KeyUsageExtension(X509KeyUsageFlags.KeyEncipherment, critical: true));
         Instead("cert.usage", CertificateIssuer.Purpose("2.5.29.37.0", critical: false));
+        Instead("cert.usage", new X509EnhancedKeyUsageExtension([new Oid(CodeSigning), new Oid("2.5.29.37.0")], critical: false));
         Instead("cert.usage", CertificateIssuer.Purpose("1.3.6.1.5.5.7.3.8", critical: false));
         Instead("cert.usage", new X509BasicConstraintsExtension(true, false, 0, critical: true));
         Instead("cert.usage", new X509Extension("1.2.3.4", [5, 0], critical: true));
@@ -91,6 +92,34 @@ public sealed class CertificateTests
         Instead("policy.san-encoding", San(critical: true, (6, Forge.Identity + "\n")));
     }
 
+    // 8 KiB of the extension's value, of which the name is what two heads of four bytes leave.
+    [TestMethod]
+    [Clause("C.33")]
+    public void Takes_a_name_of_8_KiB_and_no_byte_more()
+    {
+        string longest = "https://example.com/" + new string('a', (8 * 1024) - 8 - 20);
+        Verdict.Accepts(With(longest), Policy.Exactly(longest, Forge.Issuer, Forge.PredicateType));
+        Verdict.Refuses("bundle.limit", With(longest + "a"));
+
+        static Forge With(string name) => Forge.V2 with
+        {
+            Extensions = extensions => [.. extensions.Where(extension => extension.Oid!.Value != "2.5.29.17"), San(critical: true, (6, name))],
+        };
+    }
+
+    // RFC 5280 §4.2.1.6: critical where there is no subject; a certificate that has one may leave it.
+    [TestMethod]
+    [Clause("C.32")]
+    public void Takes_a_name_that_is_not_critical_beside_a_subject()
+    {
+        X509Certificate2 leaf = Issued(CertificateIssuer.Name("o", "somebody")), nobody = Issued(new X500DistinguishedName(""));
+        Assert.AreEqual(Forge.Identity, CertificateIdentity.Read(Certificate.Parse(leaf.RawData)).Subject);
+        Assert.AreEqual("cert.san", Assert.ThrowsExactly<VerificationException>(() => CertificateIdentity.Read(Certificate.Parse(nobody.RawData))).Reason);
+
+        static X509Certificate2 Issued(X500DistinguishedName subject) => Forge.World.Fulcio.Intermediate.Issue(
+            subject, new PublicKey(Forge.World.Tsa.Key), Forge.Now, Forge.Now.AddMinutes(10), CertificateIssuer.NewSerial(), [San(critical: false, (6, Forge.Identity)), LeafExtensions.Extension(8, Forge.Issuer)]);
+    }
+
     [TestMethod]
     [Clause("C.37", "C.38", "C.39")]
     public void Refuses_two_answers_to_who_vouched()
@@ -99,6 +128,7 @@ public sealed class CertificateTests
         Verdict.Refuses("policy.issuer-missing", Forge.V2 with { Extensions = extensions => extensions.Where(extension => extension.Oid!.Value is not ("1.3.6.1.4.1.57264.1.1" or "1.3.6.1.4.1.57264.1.8")) });
         Instead("policy.extension", new X509Extension("1.3.6.1.4.1.57264.1.8", System.Text.Encoding.UTF8.GetBytes(Forge.Issuer), critical: false));
         Instead("policy.extension", new X509Extension("1.3.6.1.4.1.57264.1.5", [0xff, 0xfe], critical: false));
+        Instead("policy.extension", new X509Extension("1.3.6.1.4.1.57264.1.8", [.. LeafExtensions.Extension(8, Forge.Issuer).RawData, 5, 0], critical: false));
         Verdict.Accepts(Forge.V2 with { Extensions = extensions => extensions.Where(extension => extension.Oid!.Value != "1.3.6.1.4.1.57264.1.8") });
         Verdict.Accepts(Forge.V2 with { Extensions = extensions => extensions.Where(extension => extension.Oid!.Value != "1.3.6.1.4.1.57264.1.1") });
     }
@@ -106,8 +136,21 @@ public sealed class CertificateTests
     [TestMethod]
     public void Accepts_an_extension_of_Fulcio_that_came_later() => Verdict.Accepts(Forge.V2 with
     {
-        Extensions = extensions => [.. extensions, new X509Extension("1.3.6.1.4.1.57264.1.99", [1, 1, 0xff], critical: false)],
+        Extensions = extensions => [.. extensions, new X509Extension("1.3.6.1.4.1.57264.1.99", [1, 1, 0xff], critical: false), new X509Extension("1.3.6.1.4.1.57264.1.9.1", [0xff], critical: false)],
     });
+
+    // The youngest that is known is .24.
+    [TestMethod]
+    [Clause("C.39")]
+    public void Reads_every_extension_that_it_knows()
+    {
+        CertificateIdentity signer = Verdict.Accepts(Forge.V2 with
+        {
+            Extensions = extensions => [.. extensions.Where(extension => extension.Oid!.Value != "1.3.6.1.4.1.57264.1.24"), LeafExtensions.Extension(24, "the subject of the token"), LeafExtensions.Extension(25, "younger")],
+        }).Signer!;
+        Assert.AreEqual("the subject of the token", signer.Extensions[24]);
+        Assert.IsFalse(signer.Extensions.ContainsKey(25));
+    }
 
     [TestMethod]
     [Clause("C.27", "C.30")]
@@ -230,6 +273,22 @@ public sealed class CertificateTests
             Convert.ToBase64String(new Fulcio(Forge.World.CtLog, _ => [], new StoppedClock(Forge.Now)).Root.Certificate.RawData),
     });
 
+    // The key signed the certificate below it, which names another issuer.
+    [TestMethod]
+    [Clause("C.19")]
+    public void Refuses_a_chain_whose_certificates_have_the_right_key_and_another_name()
+    {
+        foreach ((string? reason, X500DistinguishedName name) in ((string?, X500DistinguishedName)[])[(null, Forge.World.Fulcio.Root.Certificate.SubjectName), ("cert.path", CertificateIssuer.Name("o", "another name"))])
+        {
+            var request = new CertificateRequest(name, Forge.World.Fulcio.Root.Key, HashAlgorithmName.SHA384);
+            request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, true, 1, critical: true));
+            request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, critical: true));
+            byte[] renamed = request.CreateSelfSigned(Forge.Now.AddHours(-1), Forge.Now.AddYears(1)).RawData;
+            Forge forge = Forge.V2 with { Root = root => root.Instance("certificateAuthorities")["certChain"]!["certificates"]![1]!["rawBytes"] = Convert.ToBase64String(renamed) };
+            _ = reason is null ? Verdict.Accepts(forge) : (object)Verdict.Refuses(reason, forge);
+        }
+    }
+
     [TestMethod]
     [Clause("S.1", "S.8", "S.9")]
     public void Requires_an_SCT_of_a_known_log()
@@ -282,6 +341,7 @@ public sealed class CertificateTests
         Sct("sct.window", Milliseconds, "2026-11-23T06:00:00.001Z", null);
         Sct("sct.window", -1, "2026-11-23T05:00:00Z", null); // 2^64-1 of them
         Sct("sct.window", 253402300800000, "2026-11-23T05:00:00Z", null);
+        Sct(null, 253402300799999, "2026-11-23T05:00:00Z", null);
 
         static void Sct(string? reason, long time, string start, string? end)
         {
