@@ -37,6 +37,11 @@ public sealed class KeyKindTests
         Row("RSA with exponent 3", _ => RsaOf(Modulus(2048), [3])),
         Row("RSA with exponent 65539", _ => RsaOf(Modulus(2048), [1, 0, 3])),
         Row("RSA with exponent 1", _ => RsaOf(Modulus(2048), [1])),
+        Row("RSA with exponent 65793", _ => RsaOf(Modulus(2048), [1, 1, 1])),
+        Row("RSA with exponent 196609", _ => RsaOf(Modulus(2048), [3, 0, 1])),
+        Row("RSA with something after its NULL", _ => Info(algorithm => { algorithm.WriteObjectIdentifier("1.2.840.113549.1.1.1"); algorithm.WriteNull(); algorithm.WriteNull(); }, RsaNumbers(Modulus(2048), [1, 0, 1]))),
+        Row("RSA with something after its bits", _ => Der.Edited(RsaOf(Modulus(2048), [1, 0, 1]), tree => tree.Parts.Add(Der.Of(5)))),
+        Row("Ed25519 with unused bits", _ => Info(algorithm => algorithm.WriteObjectIdentifier("1.3.101.112"), EdPoint(), unused: 1)),
         Row("RSA with 8200 bits", _ => RsaOf(Modulus(8200), [1, 0, 1])),
         Row("RSA with a byte after its numbers", _ => VerificationKey.WrapPkcs1([.. RsaNumbers(Modulus(2048), [1, 0, 1]), 0])),
         Row("RSA without its NULL", _ => Info(algorithm => algorithm.WriteObjectIdentifier("1.2.840.113549.1.1.1"), RsaNumbers(Modulus(2048), [1, 0, 1]))),
@@ -67,6 +72,12 @@ public sealed class KeyKindTests
             Assert.HasCount(1, TrustedRoot.Parse(Encoding.UTF8.GetBytes(root.ToJsonString())).Warnings, what);
         }
     }
+
+    [TestMethod]
+    [Clause("C.30")]
+    [DataRow(2048)]
+    [DataRow(8192)]
+    public void Takes_RSA_of_every_size_up_to_the_bound(int bits) => Assert.AreEqual(bits, VerificationKey.FromSpki(RsaOf(Modulus(bits), [1, 0, 1])).RsaBits);
 
     // In a leaf that everybody else found good.
     [TestMethod]
@@ -162,6 +173,7 @@ public sealed class KeyKindTests
         Verdict.Refuses("sig.invalid", Forge.V2 with { Signature = signature => WithS(signature, s => s + order) });
         Verdict.Refuses("sig.invalid", Forge.V2 with { Signature = signature => WithS(signature, _ => 0) });
         Verdict.Refuses("sig.invalid", Forge.V2 with { Signature = signature => WithS(signature, s => -s) });
+        Verdict.Refuses("sig.invalid", Forge.V2 with { Signature = signature => Der.Edited(signature, tree => tree.Parts.Add(Der.Of(5))) });
 
         static byte[] WithS(byte[] signature, Func<BigInteger, BigInteger> edit) => ForgedToken.Der(writer =>
         {
@@ -232,7 +244,7 @@ public sealed class KeyKindTests
         foreach (string other in (string[])
             ["", "x", pem + pem, "x" + pem, pem + "x", pem.Replace("PUBLIC KEY", "EC PUBLIC KEY", StringComparison.Ordinal), PemEncoding.WriteString("RSA PUBLIC KEY", rsa.ExportRSAPublicKey()), PemEncoding.WriteString("CERTIFICATE", Forge.World.Tsa.Leaf.RawData), key.ExportPkcs8PrivateKeyPem()])
         {
-            Assert.ThrowsExactly<FormatException>(() => ManagedKey.FromPem(other));
+            Assert.Contains("exactly one PEM block", Assert.ThrowsExactly<FormatException>(() => ManagedKey.FromPem(other)).Message);
         }
     }
 

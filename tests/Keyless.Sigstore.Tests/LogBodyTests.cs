@@ -100,6 +100,7 @@ public sealed class LogBodyTests
         ("tlog.body", "null for the key", body => Spec(body)["signature"]!["publicKey"] = null),
         ("tlog.body", "null for all", body => body["spec"] = null),
         ("tlog.body", "an unknown member", body => Spec(body)["extra"] = 1),
+        ("tlog.body", "an unknown member of the hash", body => Hash(body)["extra"] = 1),
         ("tlog.body", "a URL to fetch the data from", body => Spec(body)["data"]!["url"] = "https://example.com"),
         ("tlog.body", "a URL to fetch the key from", body => Key(body)["url"] = "https://example.com"),
         ("tlog.body", "base64 that is none", body => Key(body)["content"] = "!"));
@@ -168,6 +169,8 @@ public sealed class LogBodyTests
         ("tlog.binding", "no signature", body => Spec(body)["signatures"] = new JsonArray()),
         ("tlog.binding", "another certificate or key", body => Logged(body)["verifier"] = Convert.ToBase64String(Encoding.UTF8.GetBytes(Forge.World.Tsa.Leaf.ExportCertificatePem()))),
         ("tlog.body", "no verifier", body => Logged(body).Remove("verifier")),
+        ("tlog.body", "an unknown member of the signature", body => Logged(body)["extra"] = 1),
+        ("tlog.body", "an unknown member of the payload hash", body => Spec(body)["payloadHash"]!["extra"] = 1),
         ("tlog.body", "null for the signatures' members", body => Spec(body)["signatures"] = new JsonArray((JsonNode?)null)),
         ("tlog.body", "the proposed content", body => Spec(body)["proposedContent"] = new JsonObject()));
 
@@ -222,6 +225,22 @@ public sealed class LogBodyTests
         Assert.AreNotEqual("", what);
     }
 
+    // Whose key it was is the reason only where the entry is otherwise the bundle's.
+    [TestMethod]
+    [Clause("L.25", "K.5", "K.7")]
+    public void Names_the_key_where_nothing_but_the_key_differs()
+    {
+        foreach (LogKind log in V2)
+        {
+            Forge managed = Forge.LoggedBy(log) with { Managed = true };
+            using var another = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+            Policy other = (managed with { Key = another }).ManagedPolicy;
+            Verdict.Refuses("sig.key", managed, other);
+            Action<JsonObject> digest = body => Record(body)["data"]!["digest"] = Convert.ToBase64String(new byte[32]);
+            Verdict.Refuses("tlog.binding", managed with { Entries = [Edited(log, digest)] }, other);
+        }
+    }
+
     // One bundle, every form: the entry of another signature by the same key, over the same content.
     [TestMethod]
     [Clause("L.17", "L.20", "L.23", "L.25")]
@@ -250,7 +269,7 @@ public sealed class LogBodyTests
             Stated("sig.digest", forge, digest => digest["algorithm"] = "SHA3_256");
             Stated("tlog.binding", forge, digest => (digest["algorithm"], digest["digest"]) = ("SHA2_512", Convert.ToBase64String(SHA512.HashData(File)))); // true, and not what was signed
             Stated("sig.digest-unsupported", forge with { ByDigest = true }, digest => (digest["algorithm"], digest["digest"]) = ("SHA2_512", Convert.ToBase64String(SHA512.HashData(File))));
-            Verdict.Refuses("sig.digest", forge with { Bundle = bundle => bundle["messageSignature"]!.AsObject().Remove("messageDigest") });
+            Assert.Contains("does not say which digest", Verdict.Refuses("sig.digest", forge with { Bundle = bundle => bundle["messageSignature"]!.AsObject().Remove("messageDigest") }).Message);
             Verdict.Refuses("sig.digest", forge with { Bundle = bundle => bundle["messageSignature"]!["messageDigest"] = null });
         }
 

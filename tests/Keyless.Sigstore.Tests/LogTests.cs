@@ -24,6 +24,16 @@ public sealed class LogTests
         }
     }
 
+    // Where no promise says the index, two entries of a log may not have one.
+    [TestMethod]
+    [Clause("L.4")]
+    public void Refuses_two_entries_under_one_index()
+    {
+        LoggedIn first = new(LogKind.V1) { Promise = false }, second = first with { Index = 5 };
+        Verdict.Accepts(Forge.V1 with { Timestamps = [new Stamped()], Entries = [first, second] });
+        Verdict.Refuses("tlog.duplicate", Forge.V1 with { Timestamps = [new Stamped()], Entries = [first, second with { Edit = entry => entry["logIndex"] = "4004" }] });
+    }
+
     [TestMethod]
     [Clause("M.12")]
     public void Accepts_notes_with_lines_of_others()
