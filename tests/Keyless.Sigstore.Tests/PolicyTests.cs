@@ -109,6 +109,8 @@ public sealed class PolicyTests
         Bad("policy.github-signer", "a folder below the workflows", new() { Repository = Repository }, Job($"{Repository}/.github/workflows/a/x.yml@refs/heads/main")),
         Bad("policy.github-signer", "a branch name for the ref", new() { Repository = Repository }, Job($"{Repository}/.github/workflows/publish.yml@main")),
         Bad("policy.github-signer", "half a commit", new() { Repository = Repository }, Job($"{Repository}/.github/workflows/publish.yml@{Commit[..20]}")),
+        Bad("policy.github-signer", "a commit in upper case", new() { Repository = Repository }, Job($"{Repository}/.github/workflows/publish.yml@{Commit.ToUpperInvariant()}")),
+        Bad("policy.github-signer", "a file that is called like a commit", new() { Repository = Repository }, Job($"{Repository}/.github/workflows/{Commit}")),
         Bad("policy.github-signer", "no ref", new() { Repository = Repository }, Job($"{Repository}/.github/workflows/publish.yml")),
         Bad("policy.github-signer", "no file", new() { Repository = Repository }, Job($"{Repository}/.github/workflows/@refs/heads/main")),
         Bad("policy.github-signer", "the case of the subject", new() { Repository = Repository }, Job("Example-org/example-repo/.github/workflows/publish.yml@refs/heads/main")),
@@ -164,6 +166,28 @@ public sealed class PolicyTests
     }, GitHub(new GitHubIdentity { Repository = Repository }));
 
     [TestMethod]
+    [Clause("I.11")]
+    public void Refuses_an_old_repository_that_is_not_the_new_one() => Verdict.Refuses("policy.github-repository", Forge.V2 with
+    {
+        Extensions = extensions => [.. extensions.Where(extension => extension.Oid!.Value != "1.3.6.1.4.1.57264.1.5"), new X509Extension("1.3.6.1.4.1.57264.1.5", "attacker/repo"u8, critical: false)],
+    }, GitHub(new GitHubIdentity { Repository = Repository }));
+
+    // To the tick, five minutes into the future and the policy's own limit into the past.
+    [TestMethod]
+    [Clause("P.9", "P.10")]
+    public void Counts_the_age_from_the_proven_moment_at_either_end()
+    {
+        DateTimeOffset signed = Forge.Now.AddMinutes(1);
+        TimeSpan day = TimeSpan.FromDays(1), tick = TimeSpan.FromTicks(1), skew = TimeSpan.FromMinutes(5);
+        Verdict.Accepts(Forge.V2, At(signed + day));
+        Verdict.Accepts(Forge.V2, At(signed - skew));
+        Verdict.Refuses("policy.max-age", Forge.V2, At(signed + day + tick));
+        Verdict.Refuses("policy.future", Forge.V2, At(signed - skew - tick));
+
+        Policy At(DateTimeOffset now) => new(TextMatch.Exactly(Forge.Identity), TextMatch.Exactly(Forge.Issuer), null, Forge.PredicateType) { MaxAge = (day, now) };
+    }
+
+    [TestMethod]
     [Clause("I.26")]
     public void Takes_a_server_of_ones_own()
     {
@@ -188,7 +212,7 @@ public sealed class PolicyTests
     {
         Forge forge = Forge.V2 with { Claims = Job(Reusable + "@refs/tags/v1") };
         TextMatch subject = TextMatch.Exactly("https://github.com/" + Reusable + "@refs/tags/v1");
-        Verdict.Accepts(forge, new Policy(subject, null, new GitHubIdentity { Repository = Repository }, Forge.PredicateType));
+        Assert.IsEmpty(Verdict.Accepts(forge, new Policy(subject, null, new GitHubIdentity { Repository = Repository }, Forge.PredicateType)).Warnings);
         Verdict.Refuses("policy.identity", Forge.V2, new Policy(subject, null, new GitHubIdentity { Repository = Repository }, Forge.PredicateType));
         Verdict.Refuses("policy.github-repository", forge with { Claims = Both("example-org", "attacker") + Job(Reusable + "@refs/tags/v1") }, new Policy(subject, null, new GitHubIdentity { Repository = Repository }, Forge.PredicateType));
     }
@@ -206,6 +230,10 @@ public sealed class PolicyTests
             Extensions = extensions => extensions.Where(extension => extension.Oid!.Value != "1.3.6.1.4.1.57264.1.20"),
         }).Warnings);
         Assert.IsEmpty(Verdict.Accepts(Forge.V2).Warnings);
+        foreach (int without in (int[])[9, 12])
+        {
+            Assert.IsEmpty(Verdict.Accepts(Forge.V2 with { Extensions = extensions => extensions.Where(extension => extension.Oid!.Value != $"1.3.6.1.4.1.57264.1.{without}") }).Warnings);
+        }
     }
 
     // What a caller of a public reusable workflow gets: the workflow's subject, the caller's repository.
@@ -405,6 +433,7 @@ public sealed class TextMatchTests
     [DataRow(@"https?://ci.example\.com", @"ci.example\.com")]
     [DataRow(@".*@example.com", "example.com")]
     [DataRow(@"https://[^/.]+.example\.com/.*", @"[^/.]+.example\.com")]
+    [DataRow(@"https://ci\.example.", @"ci\.example.")]
     [DataRow(@"https://github\.com/a.b/.*", null)]
     [DataRow(@"https://github\.com/team/.*@refs/tags/v1.2", null)]
     [DataRow(@"https://.*\.example\.com/.*", null)]

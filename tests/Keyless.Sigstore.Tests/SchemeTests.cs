@@ -63,6 +63,14 @@ public sealed class SchemeTests
         }
     }
 
+    // Pure Ed25519 signs the bytes; which hash the entry beside it is of is the log's choice.
+    [TestMethod]
+    [Clause("G.8")]
+    [DataRow("SHA256")]
+    [DataRow("SHA512")]
+    public void Takes_an_Ed25519_signature_beside_either_hash(string hash) =>
+        Verdict.Accepts(Forge.V1 with { Signer = ForgedKey.Ed25519(prehash: false) with { Hash = new HashAlgorithmName(hash) }, Content = File });
+
     [TestMethod]
     public void Takes_an_envelope_logged_as_intoto() => Verdict.Accepts(Forge.V1 with { Entries = [new LoggedIn(LogKind.V1) { Intoto = true }] });
 
@@ -113,6 +121,23 @@ public sealed class SchemeTests
         }
     }
 
+    // One proof, and a policy that it was not made for.
+    [TestMethod]
+    [Clause("K.3", "K.4", "K.5")]
+    public void Holds_a_proof_only_against_the_kind_of_signer_that_it_proved()
+    {
+        Forge managed = Forge.V2 with { Managed = true };
+        Policy key = managed.ManagedPolicy, another = (managed with { Signer = Keys["P-256"] }).ManagedPolicy;
+        var verifier = new Verifier(Forge.World.Root);
+        ProvenSignature byKey = verifier.ProveImage(managed.Make(), Forge.Image, key.Key, Proofs.Log), byCertificate = verifier.ProveImage(Forge.V2.Make(), Forge.Image, null, Proofs.Log);
+        Assert.IsNotNull(byKey.Require(key).Key);
+        Assert.IsNotNull(byCertificate.Require(Forge.Policy).Signer);
+        foreach ((ProvenSignature proof, Policy policy) in ((ProvenSignature, Policy)[])[(byKey, Forge.Policy), (byKey, another), (byCertificate, key)])
+        {
+            Assert.AreEqual("policy.key-without-key", Assert.ThrowsExactly<VerificationException>(() => proof.Require(policy)).Reason);
+        }
+    }
+
     // It does not expire, so it may sign without a timestamp; what is given must hold all the same.
     [TestMethod]
     [Clause("K.9")]
@@ -135,7 +160,7 @@ public sealed class SchemeTests
         Forge managed = Forge.V2 with { Managed = true, Content = File };
         var policy = Policy.ForKey(managed.ManagedPolicy.Key!, null, maxAge: (TimeSpan.FromDays(1), Forge.Now.AddMinutes(2)));
         Verdict.Accepts(managed, policy);
-        Verdict.Refuses("policy.max-age", managed with { Timestamps = [] }, policy);
+        Assert.Contains("no moment of signing", Verdict.Refuses("policy.max-age", managed with { Timestamps = [] }, policy).Message);
     }
 
     [TestMethod]

@@ -104,6 +104,8 @@ public sealed class SigningTimeTests
         Counts(2, 1, Forge.V1 with { Entries = [v1, another, v2, strange], Timestamps = [first] });
         // Two keys at one address are one authority.
         Counts(1, 1, Forge.V2 with { Timestamps = [first, second], Root = root => root.Instance("timestampAuthorities", 1)["uri"] = (string?)root.Instance("timestampAuthorities")["uri"] });
+        // No address is nobody's.
+        Counts(1, 2, Forge.V2 with { Timestamps = [first, second], Root = root => { root.Instance("timestampAuthorities").Remove("uri"); root.Instance("timestampAuthorities", 1).Remove("uri"); } });
 
         static void Counts(int logs, int authorities, Forge forge) =>
             Assert.AreEqual((logs, authorities), Verdict.Accepts(forge) is var verified ? (verified.Logs, verified.Authorities) : default);
@@ -241,6 +243,8 @@ public sealed class SigningTimeTests
         Verdict.Refuses("tlog.window", Forge.V1 with { Root = Window("tlogs", 0, Forge.Now.AddMinutes(1).AddMilliseconds(1), null) });
         Verdict.Refuses("tlog.window", Forge.V1 with { Root = Window("tlogs", 0, Start, Forge.Now.AddMinutes(1).AddMilliseconds(-1)) });
         Verdict.Accepts(Forge.V1 with { Root = root => Twice(root, "tlogs") });
+        // A timestamp within the window does not make up for a promise outside of it.
+        Verdict.Refuses("tlog.window", Forge.V1 with { Root = Window("tlogs", 0, Forge.Now.AddMinutes(2), null), Timestamps = [new Stamped { GenTime = Forge.Now.AddMinutes(3) }] });
     }
 
     [TestMethod]
@@ -253,10 +257,22 @@ public sealed class SigningTimeTests
         Edited("tlog.set", entry => entry["inclusionPromise"]!["signedEntryTimestamp"] = "AA==");
         Edited("tlog.set", entry => entry["inclusionPromise"]!["signedEntryTimestamp"] = "");
         Verdict.Refuses("tlog.set", Forge.V1 with { Entries = [new LoggedIn(LogKind.V1) { IntegratedTime = DateTimeOffset.UnixEpoch }] });
+        // The last second of the year 9999, and the one after it, promised by the log.
+        Verdict.Refuses("cert.validity", Forge.V1 with { Entries = [At(253402300799)] });
+        Verdict.Refuses("tlog.set", Forge.V1 with { Entries = [At(253402300800)] });
         // Also where a timestamp would have been enough.
         Verdict.Refuses("tlog.set", Forge.V1 with { Timestamps = [new Stamped()], Entries = [new LoggedIn(LogKind.V1) { Edit = entry => entry["inclusionPromise"]!["signedEntryTimestamp"] = "AA==" }] });
 
         static void Edited(string reason, Action<JsonObject> edit) => Verdict.Refuses(reason, Forge.V1 with { Entries = [new LoggedIn(LogKind.V1) { Edit = edit }] });
+
+        static LoggedIn At(long seconds) => new(LogKind.V1)
+        {
+            Edit = entry =>
+            {
+                entry["integratedTime"] = $"{seconds}";
+                entry["inclusionPromise"]!["signedEntryTimestamp"] = Convert.ToBase64String(Forge.World.V1.SignEntry((string)entry["canonicalizedBody"]!, seconds, 4004));
+            },
+        };
     }
 
     [TestMethod]
@@ -265,6 +281,32 @@ public sealed class SigningTimeTests
     {
         Entries = [new LoggedIn(LogKind.V2Ed25519) { Edit = entry => entry["inclusionPromise"] = new JsonObject { ["signedEntryTimestamp"] = "AAAA" } }],
     });
+
+    // Although the log's own key made it.
+    [TestMethod]
+    [Clause("T.40", "T.42")]
+    [DataRow(LogKind.V2Ed25519)]
+    [DataRow(LogKind.V2Ecdsa)]
+    public void Refuses_a_promise_that_a_log_of_Rekor_v2_made(LogKind log)
+    {
+        LoggedIn entry = new(log);
+        long time = Forge.Now.AddMinutes(1).ToUnixTimeSeconds();
+        Verdict.Refuses("tlog.set", Forge.LoggedBy(log) with
+        {
+            Entries =
+            [
+                entry with
+                {
+                    Edit = made =>
+                    {
+                        string text = $"{{\"body\":\"{made["canonicalizedBody"]}\",\"integratedTime\":{time},\"logID\":\"{Convert.ToHexStringLower(entry.KeyId)}\",\"logIndex\":{entry.Index}}}";
+                        made["integratedTime"] = $"{time}";
+                        made["inclusionPromise"] = new JsonObject { ["signedEntryTimestamp"] = Convert.ToBase64String(entry.Sign(text)) };
+                    },
+                },
+            ],
+        });
+    }
 
     [TestMethod]
     public void Gives_no_other_meaning_to_a_token_with_a_flipped_bit()

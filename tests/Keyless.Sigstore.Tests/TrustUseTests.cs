@@ -320,6 +320,13 @@ public sealed class TrustUseTests
             Assert.AreEqual("tlog.unknown-log", no.Reason, "the nearest of the refusals");
         }
 
+        // Of two that came equally far the first is named.
+        TrustedRoot unknown = Root(root => root["ctlogs"] = new JsonArray()), expired = Root(root => root.Instance("ctlogs")["publicKey"]!["validFor"]!["end"] = "2026-11-23T05:30:00Z");
+        foreach ((string reason, TrustedRoot[] roots) in ((string, TrustedRoot[])[])[("sct.unknown-log", [unknown, expired]), ("sct.window", [expired, unknown])])
+        {
+            Assert.AreEqual(reason, Assert.ThrowsExactly<VerificationException>(() => new Verifier(roots).Verify(bundle, Forge.Image, Forge.Policy)).Reason);
+        }
+
         Assert.AreEqual("root.none", Assert.ThrowsExactly<VerificationException>(() => new Verifier().Verify(bundle, Forge.Image, Forge.Policy)).Reason);
 
         static TrustedRoot Root(Action<JsonObject> edit) => (Forge.V2 with { Root = edit }).TrustedRoot();
