@@ -112,6 +112,51 @@ public sealed class SigningConfigTests
         }
     }
 
+    // Listed as name:version:start..end (years).
+    [TestMethod]
+    [DataRow("a:1:2020..", "a")]
+    [DataRow("a:1:2020.. b:1:2022..", "b")]
+    [DataRow("a:1:2020.. b:1:2027..", "a")]
+    [DataRow("a:1:2020.. b:1:2022..2023", "a")]
+    [DataRow("a:1:2020.. b:2:2022..", "a")]
+    [DataRow("a:2:2020..", null)]
+    [DataRow("", null)]
+    public void Names_the_newest_place_to_log_in_that_is_valid(string listed, string? chosen)
+    {
+        JsonObject config = Config();
+        config["oidcUrls"] = new JsonArray(
+        [
+            .. listed.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(login => login.Split(':')).Select(parts => Service(
+                $"https://{parts[0]}.example",
+                int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture),
+                "o",
+                $"{parts[2].Split("..")[0]}-01-01T00:00:00Z",
+                parts[2].Split("..")[1] is { Length: > 0 } end ? $"{end}-01-01T00:00:00Z" : null)),
+        ]);
+
+        Assert.AreEqual(chosen, Parse(config).Login(Now, allowHttp: false)?.Host[..1]);
+    }
+
+    [TestMethod]
+    [DataRow("http://login.example", false, false)]
+    [DataRow("http://login.example", true, true)]
+    [DataRow("http://127.0.0.1:1", false, true)]
+    public void Sends_nobody_to_log_in_in_the_clear(string url, bool allowHttp, bool accepted)
+    {
+        JsonObject config = Config();
+        config["oidcUrls"] = new JsonArray(Service(url, 1, "o", "2020-01-01T00:00:00Z"));
+        SigningConfig parsed = Parse(config);
+
+        if (accepted)
+        {
+            Assert.AreEqual(new Uri(url), parsed.Login(Now, allowHttp));
+        }
+        else
+        {
+            Assert.Contains("https expected", Assert.ThrowsExactly<FormatException>(() => parsed.Login(Now, allowHttp)).Message);
+        }
+    }
+
     [TestMethod]
     public void Ignores_members_it_does_not_know_and_takes_null_as_absent()
     {
