@@ -99,6 +99,19 @@ public sealed class PublishTests
     }
 
     [TestMethod]
+    [DataRow("", false)]
+    [DataRow("true", true)]
+    public async Task Loads_no_task_unless_asked(string sign, bool loads)
+    {
+        await using SandboxHost sandbox = await SandboxHost.StartAsync(cancel: TestContext.CancellationToken);
+
+        Published published = await PublishAsync(sandbox, $"-p:SignContainer={sign}", "-v:diag");
+
+        Assert.AreEqual(0, published.Result.ExitCode, published.Result.ToString());
+        Assert.AreEqual(loads, published.Result.Output.Contains("Using \"Keyless.MSBuild.", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
     public async Task A_token_is_in_no_binary_log()
     {
         await using SandboxHost sandbox = await SandboxHost.StartAsync(cancel: TestContext.CancellationToken);
