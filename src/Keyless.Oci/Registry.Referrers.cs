@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
@@ -10,6 +11,13 @@ namespace Keyless.Oci;
 /// </content>
 public sealed partial class Registry
 {
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> fallbackTurns = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim emptyConfigTurn = new(1, 1);
+    private readonly Lock emptyConfigGate = new();
+    private (Task<bool> Present, Task<BlobUpload?> Upload)? emptyConfig;
+    private bool emptyConfigThere;
+    private volatile bool honoursIfMatch;
+
     /// <summary>
     /// Everything that refers to a subject, unfiltered, by the referrers API, page by page: whoever has found what he wanted reads no further.
     /// No page where the registry has no such API (404, 400, 405, 406, an answer that is not exactly an OCI index, or a redirect: GHCR sends to its
