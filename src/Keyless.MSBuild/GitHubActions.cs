@@ -34,9 +34,10 @@ internal sealed class GitHubActions(Func<string, string?> environment, string fo
         }
     }
 
-    /// <returns>False where there was no place left for it.</returns>
+    /// <param name="versions">Markdown; the first that there is place for is taken.</param>
+    /// <returns>False where there was no place left for any.</returns>
     /// <exception cref="ConfigurationException">The file cannot be read or written.</exception>
-    public async Task<bool> WriteSummaryAsync(StepSummary summary, CancellationToken cancel)
+    public async Task<bool> AddToSummaryAsync(IReadOnlyList<string> versions, CancellationToken cancel)
     {
         if (environment(SummaryVariable) is not { Length: > 0 } path)
         {
@@ -47,7 +48,7 @@ internal sealed class GitHubActions(Func<string, string?> environment, string fo
         await new SharedFile(SummaryVariable, Path.GetFullPath(path, folder), LargestSummary).AppendAsync(
             there =>
             {
-                byte[]? fits = summary.Versions.Select(version => After(there, version)).FirstOrDefault(more => there.Length + more.Length <= LargestSummary);
+                byte[]? fits = versions.Select(version => After(there, version)).FirstOrDefault(more => there.Length + more.Length <= LargestSummary);
                 written = fits is not null;
                 return fits ?? [];
             },

@@ -55,7 +55,7 @@ public sealed class KeylessPreflight : SigningTask
         }
         catch (Exception e) when (Diagnostic.From(e) is { } known && TextToPaste.For(known.Kind, CiSystem.Find(EnvironmentVariable)) is { } text)
         {
-            Refuse(known, text);
+            await RefuseAsync(known, text, cancel);
         }
     }
 
@@ -115,21 +115,33 @@ public sealed class KeylessPreflight : SigningTask
         ReadRepository();
     }
 
-    private void Refuse(Diagnostic known, string text)
+    private async Task RefuseAsync(Diagnostic known, string text, CancellationToken cancel)
     {
         foreach (string line in text.ReplaceLineEndings("\n").Split('\n'))
         {
             Say(MessageImportance.High, line);
         }
 
-        if (EnvironmentVariable("GITHUB_STEP_SUMMARY") is { Length: > 0 } summary && !ContainerSigningCIOutput.Equals("false", StringComparison.OrdinalIgnoreCase))
+        if (!ContainerSigningCIOutput.Equals("false", StringComparison.OrdinalIgnoreCase))
         {
-            TextToPaste.AppendToSummary(summary, $"{known.Code}: {known.Message}", text);
+            await ShowOnPageAsync(TextToPaste.Summary($"{known.Code}: {known.Message}", text), cancel);
         }
 
         bool written = TextToPaste.Write(PathOf(nameof(PasteFile), PasteFile), text);
         string cure = known.Kind.Hint is { } hint ? $"; {hint}" : "";
         Error(written ? known with { Text = $"{known.Text}{cure}; what to paste is in {PasteFile}" } : known);
+    }
+
+    // The error stands in the log all the same, so a page that cannot be written is no second one.
+    private async Task ShowOnPageAsync(string summary, CancellationToken cancel)
+    {
+        try
+        {
+            await new GitHubActions(EnvironmentVariable, ProjectDirectory).AddToSummaryAsync([summary], cancel);
+        }
+        catch (ConfigurationException)
+        {
+        }
     }
 
     private void CheckServices(SigstoreInstance instance, bool allowHttp)

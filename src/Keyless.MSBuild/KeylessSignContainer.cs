@@ -93,7 +93,7 @@ public sealed class KeylessSignContainer : SigningTask
 
         SignedContainers = [.. signed.Select(ToItem)];
         ContainerSignedDigest = PushedDigest() is { } pushed ? pushed.ToString() : "";
-        await PublishAsync(report, settings, signed, cancel);
+        await PublishAsync(report, settings, identities.Ci, signed, cancel);
     }
 
     private async Task<SigningReport?> PrepareReportAsync(CancellationToken cancel)
@@ -116,9 +116,9 @@ public sealed class KeylessSignContainer : SigningTask
     }
 
     /// <summary>Everything is signed by now; who was promised a file and gets none has to know all the same.</summary>
-    private async Task PublishAsync(SigningReport? report, SigningSettings settings, IReadOnlyList<SignedImage> signed, CancellationToken cancel)
+    private async Task PublishAsync(SigningReport? report, SigningSettings settings, CiSystem ci, IReadOnlyList<SignedImage> signed, CancellationToken cancel)
     {
-        SignedProject project = SignedProject.Of(ProjectName, ProjectDirectory, ContinuousIntegration.Run(EnvironmentVariable), signed);
+        SignedProject project = SignedProject.Of(ProjectName, ProjectDirectory, ci.Run, signed);
         if (report is not null)
         {
             await report.MergeAsync(project, cancel);
@@ -130,16 +130,16 @@ public sealed class KeylessSignContainer : SigningTask
         }
 
         var summary = new StepSummary(project, settings.Source.IsPublicGood, settings.SignatureRepository is { } other ? $"{other.Registry}/{other.Repository}" : null);
-        if (ContinuousIntegration.IsTrue(EnvironmentVariable("GITHUB_ACTIONS")))
+        if (ci.Kind == CiKind.GitHubActions)
         {
             var github = new GitHubActions(EnvironmentVariable, ProjectDirectory);
             await github.WriteOutputsAsync(project, cancel);
-            if (!await github.WriteSummaryAsync(summary, cancel))
+            if (!await github.AddToSummaryAsync(summary.Versions, cancel))
             {
                 Note($"the step summary is full, so {ProjectName} is not in it");
             }
         }
-        else if (ContinuousIntegration.IsTrue(EnvironmentVariable("TF_BUILD")))
+        else if (ci.Kind == CiKind.AzurePipelines)
         {
             foreach (string command in (string[])[.. AzurePipelines.Variables(project), AzurePipelines.UploadSummary(project, summary)])
             {

@@ -134,18 +134,8 @@ internal static class TextToPaste
         }
     }
 
-    /// <summary>Appends to the page of a GitHub run (docs.github.com, "Adding a job summary"); others append to it too.</summary>
-    public static void AppendToSummary(string path, string error, string text)
-    {
-        try
-        {
-            File.AppendAllText(path, $"### The container is not signed\n\n{error}\n\n{text}\n\n");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The error stands in the log all the same.
-        }
-    }
+    /// <summary>The same for the page of a GitHub run.</summary>
+    public static string Summary(string error, string text) => $"### The container is not signed\n\n{error}\n\n{text}\n\n";
 
     private static string Join(params string[] parts) => string.Join("\n\n", parts);
 }

@@ -56,6 +56,15 @@ public sealed class CiSystem
     /// <summary>The name of a job of GitHub whose workflow is its own.</summary>
     internal string? Subject => Claim("workflow_ref") is { Length: > 0 } workflow ? $"{environment(GitHubActionsIdentity.ServerVariable)}/{workflow}" : null;
 
+    /// <summary>The run that this build is part of, with the system's name; null where none is said.</summary>
+    public string? Run => Kind switch
+    {
+        CiKind.GitHubActions when environment("GITHUB_RUN_ID") is { Length: > 0 } id => environment("GITHUB_RUN_ATTEMPT") is { Length: > 0 } attempt ? $"github {id}.{attempt}" : $"github {id}",
+        CiKind.GitLab when environment("CI_PIPELINE_ID") is { Length: > 0 } id => $"gitlab {id}",
+        CiKind.AzurePipelines when environment("BUILD_BUILDID") is { Length: > 0 } id => $"azure {id}",
+        _ => null,
+    };
+
     /// <summary>Whether a job gets an identity of its own here, once it is configured to.</summary>
     public bool NamesItsJobs => Kind is CiKind.GitHubActions or CiKind.GitLab or CiKind.Buildkite;
 
