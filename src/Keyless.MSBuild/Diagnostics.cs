@@ -96,7 +96,10 @@ internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text)
     public static string? HelpLink => null;
 
     /// <summary>What the person reading the build log can do something about; null for a bug, which must look like one.</summary>
-    public static Diagnostic? From(Exception e) => e switch
+    public static Diagnostic? From(Exception e) =>
+        Of(e) is { } known && Retries.TriesOf(e) is { } tries ? known with { Text = $"{known.Text}; {tries}" } : Of(e);
+
+    private static Diagnostic? Of(Exception e) => e switch
     {
         ConfigurationException configuration => new(configuration.Kind, e.Message),
         IdentityException identity => new(identity.Failure switch
@@ -111,8 +114,8 @@ internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text)
         }, e.Message),
         ServiceException service => new(service.Failure switch
         {
-            ServiceFailure.Unreachable => Diagnostics.ServiceUnreachable,
-            ServiceFailure.Refused => Diagnostics.ServiceRefused,
+            ServiceFailure.Unreachable or ServiceFailure.TooLate => Diagnostics.ServiceUnreachable,
+            ServiceFailure.Refused or ServiceFailure.AlreadyLogged => Diagnostics.ServiceRefused,
             _ => Diagnostics.ServiceNonsense,
         }, e.Message),
         TufException { Failure: TufFailure.Stale } stale => new(Diagnostics.StaleTuf, stale.Message),

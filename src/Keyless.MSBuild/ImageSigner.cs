@@ -1,5 +1,6 @@
 using Keyless.Oci;
 using Keyless.Sigstore;
+using Polly;
 
 namespace Keyless.MSBuild;
 
@@ -33,7 +34,8 @@ internal sealed record SigningTimes(TimeSpan Timestamp, TimeSpan Log, TimeSpan A
 /// </summary>
 /// <param name="begin">Gets the certificate to sign with. It belongs to whoever gives it, and may serve others at the same time.</param>
 internal sealed class ImageSigner(
-    Signer signer, Func<CancellationToken, Task<SigningSession>> begin, Registries registries, BundleDirectory kept, IReadOnlyDictionary<string, string> annotations, TimeProvider time)
+    Signer signer, Func<CancellationToken, Task<SigningSession>> begin, Registries registries, BundleDirectory kept, IReadOnlyDictionary<string, string> annotations,
+    ResiliencePipeline retries, TimeProvider time)
 {
     /// <summary>What such a signature says: "I signed this", and nothing else about it.</summary>
     public const string PredicateType = "https://sigstore.dev/cosign/sign/v1";
@@ -49,23 +51,35 @@ internal sealed class ImageSigner(
     /// <summary>All in one session: one token, one key, one certificate.</summary>
     public async Task<IReadOnlyList<SignedImage>> SignAsync(IReadOnlyList<ImageToSign> images, CancellationToken cancel)
     {
+        Subject[] subjects = [];
         // The registry is asked while Fulcio works. What is not there is never signed: the certificate stays unused.
-        Task<Subject[]> confirming = ConfirmAsync(images, cancel);
-        Task<SigningSession> beginning = BeginAsync(cancel);
-        await Task.WhenAll(confirming, beginning);
-        SigningSession session = await beginning;
-        Subject[] subjects = await confirming;
+        await Parallel.ForEachAsync<Func<CancellationToken, Task>>(
+            [async stop => subjects = await ConfirmAsync(images, stop), BeginAsync],
+            new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = cancel },
+            async (part, stop) => await part(stop));
 
-        var signed = new SignedImage[subjects.Length];
-        await Parallel.ForAsync(0, subjects.Length, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel },
-            async (i, each) => signed[i] = await SignAsync(session, subjects[i], each));
-        return signed;
+        var signed = new SignedImage?[subjects.Length];
+        try
+        {
+            await Parallel.ForAsync(0, subjects.Length, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel },
+                async (i, each) => signed[i] = await SignAsync(subjects[i], each));
+        }
+        catch (IdentityException e) when (signed.Contains(null))
+        {
+            // A token that somebody gave the build ends sooner than the images to sign.
+            IEnumerable<string> left = subjects.Where((_, i) => signed[i] is null).Select(subject => subject.Image.Reference.Pinned(subject.Image.Digest));
+            throw new IdentityException(e.Failure, $"{e.Message}; not signed: {string.Join(", ", left)}", e);
+        }
+
+        return [.. signed.Select(image => image!)];
     }
 
-    private async Task<SignedImage> SignAsync(SigningSession session, Subject subject, CancellationToken cancel)
+    private async Task<SignedImage> SignAsync(Subject subject, CancellationToken cancel)
     {
         ImageToSign image = subject.Image;
-        SignedBundle bundle = await signer.SignAsync(session, ArtifactDigest.Sha256(image.Digest.Hex), PredicateType, annotations, cancel);
+        // The certificate is asked for with each try: the one before may have come to its end.
+        SignedBundle bundle = await retries.ExecuteAsync(
+            async stop => await signer.SignAsync(await BeginAsync(stop), ArtifactDigest.Sha256(image.Digest.Hex), PredicateType, annotations, stop), cancel);
         string path = kept.Keep(image.Digest, "bundle", bundle.Json);
         long began = time.GetTimestamp();
         AttachedReferrer referrer = await registries.SignaturesOf(image.Reference).AttachAsync(subject.Manifest, ToAttachment(bundle), subject.Upload, cancel);

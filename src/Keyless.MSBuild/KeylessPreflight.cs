@@ -87,7 +87,7 @@ public sealed class KeylessPreflight : SigningTask
     private async Task CheckInstanceAsync(SigningOccasion occasion, AmbientIdentity identities, SigningSettings settings, HttpClient services, CancellationToken cancel)
     {
         occasion.Token?.MustBeUsableAt(Time.GetUtcNow());
-        SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel);
+        SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel, CreateRetries(settings, SharedSigning.Of(BuildEngine)?.RetryTime ?? new RetryTime()));
         CheckServices(instance, settings.AllowHttp);
         if (occasion.Token is { } token)
         {

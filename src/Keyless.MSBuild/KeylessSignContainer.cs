@@ -5,6 +5,7 @@ using Keyless.Oci;
 using Keyless.Sigstore;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
+using Polly;
 using Task = System.Threading.Tasks.Task;
 
 namespace Keyless.MSBuild;
@@ -60,14 +61,14 @@ public sealed class KeylessSignContainer : SigningTask
             throw new ConfigurationException(Diagnostics.NothingToSign,
                 "there is nothing to sign: this build pushed no image and there is no ContainerToSign; use dotnet publish -t:PublishContainer -p:SignContainer=true");
         }
-        SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel);
-        var kept = new BundleDirectory(PathOf(nameof(ContainerSigningBundleDirectory), ContainerSigningBundleDirectory.Length > 0 ? ContainerSigningBundleDirectory : "obj/keyless"));
-
-        SigningReport? report = await PrepareReportAsync(cancel);
         SharedSigning? ofTheBuild = SharedSigning.Of(BuildEngine);
         using SharedSigning? own = ofTheBuild is null ? new SharedSigning() : null;
         SharedSigning shared = ofTheBuild ?? own!;
+        ResiliencePipeline retries = CreateRetries(settings, shared.RetryTime);
+        SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel, retries);
+        var kept = new BundleDirectory(PathOf(nameof(ContainerSigningBundleDirectory), ContainerSigningBundleDirectory.Length > 0 ? ContainerSigningBundleDirectory : "obj/keyless"));
 
+        SigningReport? report = await PrepareReportAsync(cancel);
         // Once per build and process: projects that other nodes build say it there.
         if (PublicRecord.IsKeptFor(instance.TrustedRoot) && shared.IsFirst(GoesPublic))
         {
@@ -76,14 +77,14 @@ public sealed class KeylessSignContainer : SigningTask
 
         using HttpClient services = CreateServiceClient();
         using HttpClient registry = CreateRegistryClient();
-        using var registries = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, new RegistrySettings(Time, Note), settings.SignatureRepository);
+        using var registries = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, new RegistrySettings(Time, Note, retries), settings.SignatureRepository);
         using HttpClient direct = CreateDirectClient();
         AmbientIdentity identities = GetIdentities(settings, services, direct, ReadLogin(instance, settings));
-        var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog);
+        var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog, retries);
 
         kept.Create();
         string sharing = SharedSigning.KeyOf(settings, EnvironmentVariable);
-        var work = new ImageSigner(signer, stop => shared.GetAsync(sharing, also => BeginAsync(signer, also), Time, stop), registries, kept, settings.Annotations, Time);
+        var work = new ImageSigner(signer, stop => shared.GetAsync(sharing, also => BeginAsync(signer, also), Time, stop), registries, kept, settings.Annotations, retries, Time);
         IReadOnlyList<SignedImage> signed = await work.SignAsync(images, cancel);
         // What was pushed comes last: of several such lines the terminal logger keeps the last.
         foreach (SignedImage image in signed.Reverse())

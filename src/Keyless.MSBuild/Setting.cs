@@ -19,14 +19,14 @@ internal static class Setting
                     $"{name} is '{value}'; expected {string.Join(", ", allowed)} or empty{DidYouMean(value, allowed)}");
 
     /// <summary>A TimeSpan in its constant form, <c>00:05:00</c>.</summary>
-    public static TimeSpan Duration(string name, string? value, TimeSpan otherwise)
+    public static TimeSpan Duration(string name, string? value, TimeSpan otherwise, bool mayBeZero = false)
     {
         if (string.IsNullOrEmpty(value))
         {
             return otherwise;
         }
         // A bare number would be days, which nobody means.
-        return value.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParseExact(value, "c", CultureInfo.InvariantCulture, out TimeSpan duration) && duration > TimeSpan.Zero
+        return value.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParseExact(value, "c", CultureInfo.InvariantCulture, out TimeSpan duration) && (duration > TimeSpan.Zero || (mayBeZero && duration == TimeSpan.Zero))
             ? duration
             : throw new ConfigurationException(Diagnostics.UnknownValue, $"{name} is '{value}'; expected a duration such as 00:05:00");
     }

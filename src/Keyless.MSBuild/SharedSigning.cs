@@ -26,6 +26,9 @@ internal sealed class SharedSigning : IDisposable
     private readonly Dictionary<string, Slot> slots = new(StringComparer.Ordinal);
     private readonly HashSet<string> said = new(StringComparer.Ordinal);
 
+    /// <summary>Spent of the build's budget.</summary>
+    public RetryTime RetryTime { get; } = new();
+
     /// <summary>The one of this build, if the engine can keep one.</summary>
     /// <returns>Null from an engine that keeps nothing.</returns>
     public static SharedSigning? Of(IBuildEngine engine)

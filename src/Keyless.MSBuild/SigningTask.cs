@@ -1,6 +1,7 @@
 using Keyless.Oci;
 using Keyless.Sigstore;
 using Microsoft.Build.Framework;
+using Polly;
 
 namespace Keyless.MSBuild;
 
@@ -58,8 +59,6 @@ public abstract class SigningTask : SigstoreTask
         Setting.NotYetTrue(nameof(ContainerSigningSkipIfSigned), ContainerSigningSkipIfSigned);
         Setting.NotYetTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
         RefuseAttestations();
-        Setting.Duration(nameof(ContainerSigningRetryBudget), ContainerSigningRetryBudget, TimeSpan.FromMinutes(5));
-
         return new SigningSettings(
             ReadSource(SigstoreSigningConfig),
             ReadProvider(),
@@ -69,7 +68,8 @@ public abstract class SigningTask : SigstoreTask
             Setting.IsTrue(nameof(ContainerSigningAcceptPublicLog), ContainerSigningAcceptPublicLog),
             ReadAnnotations(),
             WritesCIOutput: ContainerSigningCIOutput.Length == 0 || Setting.IsTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput),
-            Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository));
+            Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository),
+            Setting.Duration(nameof(ContainerSigningRetryBudget), ContainerSigningRetryBudget, TimeSpan.FromMinutes(5), mayBeZero: true));
     }
 
     /// <summary>Attestations are not built yet; nobody shall believe there is one.</summary>
@@ -117,6 +117,10 @@ public abstract class SigningTask : SigstoreTask
         return provider;
     }
 
+    /// <param name="spent">Of the whole build.</param>
+    private protected ResiliencePipeline CreateRetries(SigningSettings settings, RetryTime spent) =>
+        new Retries(settings.RetryBudget, spent, Time, line => Say(MessageImportance.High, $"Keyless.MSBuild: {line}")).ToPipeline();
+
     /// <summary>Who may say who is building.</summary>
     /// <param name="client">For services; <paramref name="direct"/>: for servers of the machine itself.</param>
     /// <param name="login">Where people log in; null where nobody is asked to.</param>
@@ -163,6 +167,7 @@ public abstract class SigningTask : SigstoreTask
 /// <param name="AcceptPublicLog">Whether the user consents that an identity becomes public.</param>
 /// <param name="WritesCIOutput">Whether what CI systems read is written where there is one.</param>
 /// <param name="SignatureRepository">Where signatures go; null: beside each image.</param>
+/// <param name="RetryBudget">For the whole build.</param>
 internal sealed record SigningSettings(
     SigstoreSource Source,
     string OidcProvider,
@@ -172,4 +177,5 @@ internal sealed record SigningSettings(
     bool AcceptPublicLog,
     IReadOnlyDictionary<string, string> Annotations,
     bool WritesCIOutput,
-    ImageReference? SignatureRepository);
+    ImageReference? SignatureRepository,
+    TimeSpan RetryBudget);

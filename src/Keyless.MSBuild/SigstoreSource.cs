@@ -1,4 +1,5 @@
 using Keyless.Sigstore;
+using Polly;
 
 namespace Keyless.MSBuild;
 
@@ -25,7 +26,7 @@ internal sealed record SigstoreSource(string Instance, string TrustedRoot, strin
     /// <exception cref="ConfigurationException">A file cannot be read, or lacks what is needed.</exception>
     /// <exception cref="TufException">What would be fetched cannot be had, or not be trusted.</exception>
     /// <exception cref="ServiceException">The repository cannot be asked, and nothing was fetched before.</exception>
-    public async Task<Documents> GetAsync(bool signing, HttpClient client, string userAgent, TimeProvider time, CancellationToken cancel)
+    public async Task<Documents> GetAsync(bool signing, HttpClient client, string userAgent, TimeProvider time, ResiliencePipeline? retries, CancellationToken cancel)
     {
         IReadOnlyList<TrustedRoot> roots = TrustedRoot.Length > 0 ? SigstoreFiles.ReadTrustedRoots(TrustedRoot) : [];
         if (signing && roots.Count > 1)
@@ -49,7 +50,7 @@ internal sealed record SigstoreSource(string Instance, string TrustedRoot, strin
                 : Of(root ?? file.TrustedRoot, signing ? config ?? file.SigningConfig : null, [], []);
         }
 
-        FetchedDocuments fetched = await Repository().FetchAsync(new SigstoreFetching(client, userAgent, time, CacheDirectory, Offline), missing, cancel);
+        FetchedDocuments fetched = await Repository().FetchAsync(new SigstoreFetching(client, userAgent, time, CacheDirectory, Offline, retries), missing, cancel);
         return Of(root ?? fetched.TrustedRoot!, config ?? fetched.SigningConfig, fetched.Warnings, fetched.Notes);
     }
 

@@ -1,5 +1,6 @@
 using Keyless.Sigstore;
 using Microsoft.Build.Framework;
+using Polly;
 
 namespace Keyless.MSBuild;
 
@@ -52,10 +53,10 @@ public abstract class SigstoreTask : KeylessTask
     }
 
     /// <summary>The documents of the instance, read or fetched, with a word about those that are old.</summary>
-    private protected async Task<SigstoreInstance> GetInstanceAsync(SigstoreSource source, bool signing, CancellationToken cancel)
+    private protected async Task<SigstoreInstance> GetInstanceAsync(SigstoreSource source, bool signing, CancellationToken cancel, ResiliencePipeline? retries = null)
     {
         using HttpClient client = CreateServiceClient();
-        SigstoreSource.Documents documents = await source.GetAsync(signing, client, UserAgent, Time, cancel);
+        SigstoreSource.Documents documents = await source.GetAsync(signing, client, UserAgent, Time, retries, cancel);
         foreach (string warning in documents.Warnings)
         {
             Warn(new Diagnostic(Diagnostics.OldTrustRoot, warning));

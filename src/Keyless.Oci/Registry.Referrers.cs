@@ -37,21 +37,13 @@ public sealed partial class Registry
 
             seen.Add(page.PathAndQuery);
 
-            using HttpResponseMessage response = await SendAsync(HttpMethod.Get, page, request => Accept(request, MediaTypes.OciIndex), cancel);
-            bool isIndex = response.StatusCode == HttpStatusCode.OK && response.Content.Headers.NonValidated.TryGetValues("Content-Type", out HeaderStringValues type) && type.ToString() == MediaTypes.OciIndex;
-            if (seen.Count == 1 && !isIndex && (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.NotFound or HttpStatusCode.BadRequest or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotAcceptable || IsRedirect(response)))
+            (Uri current, bool isFirst) = (page, seen.Count == 1);
+            if (await TryAsync(stop => ReadPageAsync(current, isFirst, stop), cancel) is not { } read)
             {
                 yield break;
             }
 
-            await RequireAsync(response, HttpStatusCode.OK, cancel);
-            if (!isIndex)
-            {
-                throw RegistryConnection.Nonsense(response.RequestMessage!, "a page of referrers that is not an OCI index");
-            }
-
-            Manifest index = Parse(response, await connection.ReadAsync(response, Limits.ManifestBytes, cancel), null);
-            Descriptor[] more = [.. index.Manifests.Where(referrer => listed.Add(referrer.Digest))];
+            Descriptor[] more = [.. read.Index.Manifests.Where(referrer => listed.Add(referrer.Digest))];
             if (listed.Count > Limits.Referrers)
             {
                 throw Failed(RegistryFailure.TooLarge, HttpMethod.Get, path, $"more than {Limits.Referrers} referrers");
@@ -59,12 +51,28 @@ public sealed partial class Registry
 
             yield return more;
 
-            page = NextPage(response);
+            page = read.Next;
             if (page is not null && seen.Contains(page.PathAndQuery))
             {
-                throw RegistryConnection.Nonsense(response.RequestMessage!, "a page of referrers that leads back to one already read");
+                throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, path, "a page of referrers that leads back to one already read");
             }
         }
+    }
+
+    /// <returns>Null where the first page shows that there is no such API.</returns>
+    private async Task<(Manifest Index, Uri? Next)?> ReadPageAsync(Uri page, bool isFirst, CancellationToken cancel)
+    {
+        using HttpResponseMessage response = await SendAsync(HttpMethod.Get, page, request => Accept(request, MediaTypes.OciIndex), cancel);
+        bool isIndex = response.StatusCode == HttpStatusCode.OK && response.Content.Headers.NonValidated.TryGetValues("Content-Type", out HeaderStringValues type) && type.ToString() == MediaTypes.OciIndex;
+        if (isFirst && !isIndex && (response.StatusCode is HttpStatusCode.OK or HttpStatusCode.NotFound or HttpStatusCode.BadRequest or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotAcceptable || IsRedirect(response)))
+        {
+            return null;
+        }
+
+        await RequireAsync(response, HttpStatusCode.OK, cancel);
+        return isIndex
+            ? (Parse(response, await connection.ReadAsync(response, Limits.ManifestBytes, cancel), null), NextPage(response))
+            : throw RegistryConnection.Nonsense(response.RequestMessage!, "a page of referrers that is not an OCI index");
     }
 
     /// <summary>
@@ -104,22 +112,26 @@ public sealed partial class Registry
         return new AttachedReferrer(referrer, $"{host}/{repository}@{referrer.Digest}");
     }
 
-    private async Task PushAsync(ReadOnlyMemory<byte> content, BlobUpload? upload, CancellationToken cancel)
+    private Task<Digest> PushAsync(ReadOnlyMemory<byte> content, BlobUpload? upload, CancellationToken cancel)
     {
-        if (upload is not null)
+        // The place is good for one try: where the answer is lost, it is lost as well.
+        BlobUpload? opened = upload;
+        return TryAsync(async stop =>
         {
-            try
+            if (Interlocked.Exchange(ref opened, null) is { } place)
             {
-                await PushBlobAsync(upload, content, cancel);
-                return;
+                try
+                {
+                    return await PushBlobAsync(place, content, stop);
+                }
+                catch (RegistryException e) when (e.Failure == RegistryFailure.NotFound)
+                {
+                    // BLOB_UPLOAD_UNKNOWN: what came in between took longer than the registry waits.
+                }
             }
-            catch (RegistryException e) when (e.Failure == RegistryFailure.NotFound)
-            {
-                // BLOB_UPLOAD_UNKNOWN: what came in between took longer than the registry waits.
-            }
-        }
 
-        await PushBlobAsync(content, cancel);
+            return await PushBlobAsync(await OpenUploadOnceAsync(stop), content, stop);
+        }, cancel);
     }
 
     /// <summary>

@@ -1,12 +1,14 @@
 using System.Net;
 using System.Net.Http.Headers;
+using Polly;
 
 namespace Keyless.Oci;
 
 /// <summary>What a registry client needs beside addresses.</summary>
 /// <param name="Time">For deadlines, the life of tokens and pauses.</param>
 /// <param name="Note">Told, in one line, when credentials go to a host other than the registry.</param>
-public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = null);
+/// <param name="Retries">How often, and how long, what fails for the moment is tried again; null: not at all.</param>
+public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = null, ResiliencePipeline? Retries = null);
 
 /// <summary>A manifest as the registry took it.</summary>
 /// <param name="Subject">The digest in its <c>OCI-Subject</c> header: the registry lists the manifest among that subject's referrers. Null without one.</param>
@@ -127,7 +129,9 @@ public sealed partial class Registry : IDisposable
 
     /// <summary>The content of a descriptor, wherever the registry keeps it.</summary>
     /// <param name="limit">In bytes; a larger descriptor is refused before anything is asked.</param>
-    public async Task<byte[]> GetBlobAsync(Descriptor descriptor, long limit, CancellationToken cancel)
+    public Task<byte[]> GetBlobAsync(Descriptor descriptor, long limit, CancellationToken cancel) => TryAsync(stop => GetBlobOnceAsync(descriptor, limit, stop), cancel);
+
+    private async Task<byte[]> GetBlobOnceAsync(Descriptor descriptor, long limit, CancellationToken cancel)
     {
         string path = BlobPath(descriptor.Digest);
         if (descriptor.Size > limit)
@@ -146,7 +150,9 @@ public sealed partial class Registry : IDisposable
         return bytes;
     }
 
-    public async Task<bool> HasBlobAsync(Digest digest, CancellationToken cancel)
+    public Task<bool> HasBlobAsync(Digest digest, CancellationToken cancel) => TryAsync(stop => HasBlobOnceAsync(digest, stop), cancel);
+
+    private async Task<bool> HasBlobOnceAsync(Digest digest, CancellationToken cancel)
     {
         using HttpResponseMessage response = await SendToStorageAsync(HttpMethod.Head, BlobPath(digest), cancel);
         return response.StatusCode switch
@@ -158,11 +164,14 @@ public sealed partial class Registry : IDisposable
     }
 
     /// <summary>Uploads a blob in one piece: POST for a place, PUT the bytes there (distribution-spec "POST then PUT").</summary>
-    public async Task<Digest> PushBlobAsync(ReadOnlyMemory<byte> content, CancellationToken cancel) =>
-        await PushBlobAsync(await OpenUploadAsync(cancel), content, cancel);
+    public Task<Digest> PushBlobAsync(ReadOnlyMemory<byte> content, CancellationToken cancel) =>
+        // A place that was given up with a broken connection is not used again.
+        TryAsync(async stop => await PushBlobAsync(await OpenUploadOnceAsync(stop), content, stop), cancel);
 
     /// <summary>The POST alone, which needs no bytes yet: who may not push is told so by it.</summary>
-    public async Task<BlobUpload> OpenUploadAsync(CancellationToken cancel)
+    public Task<BlobUpload> OpenUploadAsync(CancellationToken cancel) => TryAsync(OpenUploadOnceAsync, cancel);
+
+    private async Task<BlobUpload> OpenUploadOnceAsync(CancellationToken cancel)
     {
         using HttpResponseMessage opened = await RequireAsync(
             await SendAsync(HttpMethod.Post, At($"/v2/{repository}/blobs/uploads/"), null, cancel), HttpStatusCode.Accepted, cancel);
@@ -202,7 +211,9 @@ public sealed partial class Registry : IDisposable
     public async Task<PushedManifest> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, string tag, string? ifMatch, CancellationToken cancel) =>
         (await PutManifestAsync(bytes, mediaType, RequireTag(tag), Digest.Of(bytes.Span), ifMatch, cancel)).Pushed;
 
-    private async Task<Descriptor> HeadManifestAsync(string reference, Digest? digest, CancellationToken cancel)
+    private Task<Descriptor> HeadManifestAsync(string reference, Digest? digest, CancellationToken cancel) => TryAsync(stop => HeadManifestOnceAsync(reference, digest, stop), cancel);
+
+    private async Task<Descriptor> HeadManifestOnceAsync(string reference, Digest? digest, CancellationToken cancel)
     {
         using HttpResponseMessage response = await RequireAsync(
             await FollowAsync(HttpMethod.Head, ManifestPath(reference), AcceptManifests, anywhere: false, cancel), HttpStatusCode.OK, cancel);
@@ -227,11 +238,14 @@ public sealed partial class Registry : IDisposable
             return new Descriptor(mediaType, digest ?? stated, size);
         }
 
-        Manifest manifest = (await GetManifestAsync(reference, digest, Limits.ManifestBytes, cancel)).Manifest;
+        Manifest manifest = (await GetManifestOnceAsync(reference, digest, Limits.ManifestBytes, cancel)).Manifest;
         return new Descriptor(manifest.MediaType, manifest.Digest, manifest.Bytes.Length) { ArtifactType = manifest.ArtifactType };
     }
 
-    private async Task<(Manifest Manifest, string? ETag)> GetManifestAsync(string reference, Digest? digest, long limit, CancellationToken cancel)
+    private Task<(Manifest Manifest, string? ETag)> GetManifestAsync(string reference, Digest? digest, long limit, CancellationToken cancel) =>
+        TryAsync(stop => GetManifestOnceAsync(reference, digest, limit, stop), cancel);
+
+    private async Task<(Manifest Manifest, string? ETag)> GetManifestOnceAsync(string reference, Digest? digest, long limit, CancellationToken cancel)
     {
         string path = ManifestPath(reference);
         using HttpResponseMessage response = await RequireAsync(await FollowAsync(HttpMethod.Get, path, AcceptManifests, anywhere: false, cancel), HttpStatusCode.OK, cancel);
@@ -251,7 +265,10 @@ public sealed partial class Registry : IDisposable
     }
 
     /// <returns>Stated: the registry named the digest itself.</returns>
-    private async Task<(PushedManifest Pushed, bool Stated)> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, string reference, Digest digest, string? ifMatch, CancellationToken cancel)
+    private Task<(PushedManifest Pushed, bool Stated)> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, string reference, Digest digest, string? ifMatch, CancellationToken cancel) =>
+        TryAsync(stop => PutManifestOnceAsync(bytes, mediaType, reference, digest, ifMatch, stop), cancel);
+
+    private async Task<(PushedManifest Pushed, bool Stated)> PutManifestOnceAsync(ReadOnlyMemory<byte> bytes, string mediaType, string reference, Digest digest, string? ifMatch, CancellationToken cancel)
     {
         void Shape(HttpRequestMessage request)
         {
@@ -309,6 +326,15 @@ public sealed partial class Registry : IDisposable
         {
             throw Failed(RegistryFailure.Nonsense, method, path, $"expected content {expected}, got {actual}");
         }
+    }
+
+    /// <summary>Whatever is asked with it can be asked twice: content is stored under its digest, and a tag is read before it is written.</summary>
+    private Task<T> TryAsync<T>(Func<CancellationToken, Task<T>> attempt, CancellationToken cancel)
+    {
+        return settings.Retries is null ? attempt(cancel) : AgainAsync(settings.Retries);
+
+        // Out of line, so that who asks once does not load the library for it.
+        Task<T> AgainAsync(ResiliencePipeline retries) => retries.ExecuteAsync(async stop => await attempt(stop), cancel).AsTask();
     }
 
     private RegistryException Failed(RegistryFailure failure, HttpMethod method, string path, string why) =>

@@ -192,7 +192,10 @@ internal sealed class RegistryAuth(
             throw new RegistryException(
                 RegistryException.FailureOf(response.StatusCode),
                 $"{RegistryException.Describe(request.Method, request.RequestUri!)} → {(int)response.StatusCode}: the token service of {registry} gave no token ({held})",
-                response.StatusCode);
+                response.StatusCode)
+            {
+                IsTransient = RegistryException.FailureOf(response.StatusCode) == RegistryFailure.Unreachable,
+            };
         }
 
         TokenJson? answer;

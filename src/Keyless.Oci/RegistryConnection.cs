@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -83,14 +84,22 @@ internal sealed class RegistryConnection(HttpClient http, string userAgent, Time
             message += $" {RegistryException.OneLine(redact(words), Limits.ErrorText)}";
         }
 
-        if (response.Headers.RetryAfter is { } wait)
+        TimeSpan? pause = RetryAfter(response);
+        if (pause is { } wait)
         {
-            TimeSpan pause = wait.Delta ?? wait.Date - time.GetUtcNow() ?? TimeSpan.Zero;
-            message += string.Create(CultureInfo.InvariantCulture, $" (it asks to wait {Math.Max(0, Math.Ceiling(pause.TotalSeconds)):0} s)");
+            message += string.Create(CultureInfo.InvariantCulture, $" (it asks to wait {Math.Ceiling(wait.TotalSeconds):0} s)");
         }
 
-        return new RegistryException(RegistryException.FailureOf(response.StatusCode), message, response.StatusCode);
+        RegistryFailure failure = RegistryException.FailureOf(response.StatusCode);
+        return new RegistryException(failure, message, response.StatusCode) { IsTransient = failure == RegistryFailure.Unreachable, RetryAfter = pause };
     }
+
+    private TimeSpan? RetryAfter(HttpResponseMessage response) => response.Headers.RetryAfter switch
+    {
+        { Delta: { } seconds } => seconds,
+        { Date: { } date } => date - time.GetUtcNow() is { } left && left > TimeSpan.Zero ? left : TimeSpan.Zero,
+        _ => null,
+    };
 
     public static RegistryException Nonsense(HttpRequestMessage request, string why) =>
         new(RegistryFailure.Nonsense, $"{RegistryException.Describe(request.Method, request.RequestUri!)}: {why}");
@@ -99,7 +108,11 @@ internal sealed class RegistryConnection(HttpClient http, string userAgent, Time
         new(RegistryFailure.TooLarge, $"{RegistryException.Describe(request.Method, request.RequestUri!)}: the answer is larger than {limit} bytes");
 
     private static RegistryException Unreachable(HttpRequestMessage request, string why, Exception inner) =>
-        new(RegistryFailure.Unreachable, $"{RegistryException.Describe(request.Method, request.RequestUri!)}: {why}", null, inner);
+        new(RegistryFailure.Unreachable, $"{RegistryException.Describe(request.Method, request.RequestUri!)}: {why}", null, inner) { IsTransient = MayPass(inner) };
+
+    private static bool MayPass(Exception e) => e is not HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError or HttpRequestError.ConfigurationLimitExceeded }
+        // The name server could not be asked; where it can, and knows no such host, the name is wrong.
+        || e is HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError, InnerException: SocketException { SocketErrorCode: SocketError.TryAgain } };
 
     /// <summary>distribution-spec "Error Codes". What is not that (a proxy's HTML page) has no words worth a line.</summary>
     private async Task<string?> OwnWordsAsync(HttpResponseMessage response, CancellationToken cancel)

@@ -41,6 +41,12 @@ public sealed partial class RegistryException : Exception
     /// <summary>The status of the answer, where there was one.</summary>
     public HttpStatusCode? Status { get; }
 
+    /// <summary>Whether the same request may succeed later. A name that nobody knows and a certificate that nobody trusts get no better by waiting.</summary>
+    public bool IsTransient { get; init; }
+
+    /// <summary>How long the registry asks to be left alone (<c>Retry-After</c>); null where it does not say.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
     internal static RegistryFailure FailureOf(HttpStatusCode status) => status switch
     {
         HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => RegistryFailure.Unauthorized,

@@ -33,11 +33,15 @@ internal sealed class Http(HttpClient client, string userAgent)
             }
 
             byte[] body = await ReadAsync(response, request, deadline.Token);
-            return new Answer(request, response.StatusCode, response.Headers.Location, body) { GrpcStatus = request.IsGrpc ? ReadGrpcStatus(response) : null };
+            return new Answer(request, response.StatusCode, response.Headers.Location, body)
+            {
+                GrpcStatus = request.IsGrpc ? ReadGrpcStatus(response) : null,
+                RetryAfter = ReadRetryAfter(response),
+            };
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw request.Failed(ServiceFailure.Unreachable, FormattableString.Invariant($"did not answer within {request.Timeout.TotalSeconds:0.#} s"));
+            throw request.Lost(FormattableString.Invariant($"did not answer within {request.Timeout.TotalSeconds:0.#} s"));
         }
         catch (HttpRequestException e)
         {
@@ -46,7 +50,7 @@ internal sealed class Http(HttpClient client, string userAgent)
         }
         catch (IOException)
         {
-            throw request.Failed(ServiceFailure.Unreachable, "broke the connection off");
+            throw request.Lost("broke the connection off");
         }
     }
 
@@ -103,9 +107,8 @@ internal sealed class Http(HttpClient client, string userAgent)
             body.Write(buffer, 0, read);
             if (body.Length > request.AnswerBytes)
             {
-                throw request.Failed(
-                    response.IsSuccessStatusCode ? ServiceFailure.Nonsense : ServiceFailure.Refused,
-                    $"answered {(int)response.StatusCode} with more than {request.AnswerBytes} bytes");
+                ServiceFailure failure = response.IsSuccessStatusCode ? ServiceFailure.Nonsense : ServiceFailure.Refused;
+                throw request.Failed(failure, $"answered {(int)response.StatusCode} with more than {request.AnswerBytes} bytes", Answer.IsOverload(response.StatusCode));
             }
         }
 
@@ -114,16 +117,27 @@ internal sealed class Http(HttpClient client, string userAgent)
 
     private static ServiceException Failed(Request request, HttpRequestException e) => e.HttpRequestError switch
     {
+        // The name server could not be asked; where it can, and knows no such host, waiting is no cure for a misspelt name.
+        HttpRequestError.NameResolutionError when e.InnerException is SocketException { SocketErrorCode: SocketError.TryAgain } =>
+            request.Lost("cannot be reached: its name cannot be looked up"),
         HttpRequestError.NameResolutionError => request.Failed(ServiceFailure.Unreachable, "cannot be reached: the host name is not known"),
         HttpRequestError.ConnectionError when e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused } =>
-            request.Failed(ServiceFailure.Unreachable, "cannot be reached: the connection was refused"),
-        HttpRequestError.ConnectionError => request.Failed(ServiceFailure.Unreachable, "cannot be reached: no connection"),
+            request.Lost("cannot be reached: the connection was refused"),
+        HttpRequestError.ConnectionError => request.Lost("cannot be reached: no connection"),
         HttpRequestError.SecureConnectionError =>
             request.Failed(ServiceFailure.Unreachable, "cannot be reached: no TLS connection (its certificate is not trusted here, or it does not speak TLS)"),
         HttpRequestError.ProxyTunnelError => request.Failed(ServiceFailure.Unreachable, "cannot be reached: the proxy did not let the connection through"),
         HttpRequestError.InvalidResponse => request.Failed(ServiceFailure.Nonsense, "answered something that is not HTTP"),
         HttpRequestError.ConfigurationLimitExceeded => request.Failed(ServiceFailure.Nonsense, "answered with headers that are too large"),
-        _ => request.Failed(ServiceFailure.Unreachable, "broke the connection off"),
+        _ => request.Lost("broke the connection off"),
+    };
+
+    // RFC 9110 §10.2.3: seconds, or a date, which is by the server's clock as its Date is.
+    private static TimeSpan? ReadRetryAfter(HttpResponseMessage response) => response.Headers.RetryAfter switch
+    {
+        { Delta: { } seconds } => seconds,
+        { Date: { } date } when response.Headers.Date is { } now => date > now ? date - now : TimeSpan.Zero,
+        _ => null,
     };
 }
 
@@ -163,8 +177,11 @@ internal sealed partial record Request(string Service, HttpMethod Method, Uri Ur
     public string Place => Shown.Of(Uri.GetComponents(
         HidesPath ? UriComponents.SchemeAndServer : UriComponents.SchemeAndServer | UriComponents.Path, UriFormat.UriEscaped));
 
-    public ServiceException Failed(ServiceFailure failure, string predicate) =>
-        new(failure, Service, $"{Service} at {Place} {predicate}");
+    public ServiceException Failed(ServiceFailure failure, string predicate, bool isTransient = false) =>
+        new(failure, Service, $"{Service} at {Place} {predicate}") { IsTransient = isTransient };
+
+    /// <summary>No answer, but there may be one the next time.</summary>
+    public ServiceException Lost(string predicate) => Failed(ServiceFailure.Unreachable, predicate, isTransient: true);
 
     /// <summary>The first line of what a server said, without tokens.</summary>
     public string Quote(string words)
@@ -208,6 +225,8 @@ internal sealed class Answer(Request request, HttpStatusCode status, Uri? locati
     /// <summary>As sent, <c>0</c> is success; null where there was none.</summary>
     public string? GrpcStatus { get; init; }
 
+    public TimeSpan? RetryAfter { get; init; }
+
     /// <exception cref="ServiceException">Any other status: a refusal, or a success that the protocol does not know.</exception>
     public Answer MustBe(params ReadOnlySpan<HttpStatusCode> accepted) =>
         accepted.Contains(Status) ? this
@@ -217,8 +236,18 @@ internal sealed class Answer(Request request, HttpStatusCode status, Uri? locati
     public ServiceException Refused(string? hint = null)
     {
         string words = (int)Status is >= 300 and < 400 ? "a redirect, which is not followed" : Words();
-        return request.Failed(ServiceFailure.Refused, $"refused with status {(int)Status}{(words.Length > 0 ? $": {words}" : "")}{hint}");
+        bool isOverload = IsOverload(Status);
+        string asks = isOverload && RetryAfter is { } wait ? FormattableString.Invariant($" (it asks to wait {wait.TotalSeconds:0} s)") : "";
+        return new ServiceException(
+            ServiceFailure.Refused, request.Service, $"{request.Service} at {request.Place} {(isOverload ? "answered" : "refused with")} status {(int)Status}{(words.Length > 0 ? $": {words}" : "")}{asks}{hint}")
+        {
+            IsTransient = isOverload,
+            RetryAfter = RetryAfter,
+        };
     }
+
+    /// <summary>The server says that it was not the request.</summary>
+    public static bool IsOverload(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or (HttpStatusCode)425 or HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError;
 
     /// <summary>Success, but with wrong content.</summary>
     public ServiceException Nonsense(string what) =>

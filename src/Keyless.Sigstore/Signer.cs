@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using Keyless.Sigstore.Formats;
 using Keyless.Sigstore.Signing;
+using Polly;
 
 namespace Keyless.Sigstore;
 
@@ -14,6 +15,7 @@ namespace Keyless.Sigstore;
 /// <param name="userAgent">Who asks: <c>Keyless.MSBuild/1.2.3</c>.</param>
 /// <param name="allowHttp">Plain http to services on other machines.</param>
 /// <param name="acceptPublicLog">The user agrees that an identity that may be private goes into a public log.</param>
+/// <param name="retries">How often, and how long, what fails for the moment is tried again; null: not at all.</param>
 public sealed class Signer(
     SigstoreInstance instance,
     Verifier verifier,
@@ -22,9 +24,20 @@ public sealed class Signer(
     string userAgent,
     TimeProvider time,
     bool allowHttp,
-    bool acceptPublicLog)
+    bool acceptPublicLog,
+    ResiliencePipeline? retries = null)
 {
+    /// <summary>What a clock that goes wrong, there or here, may take from a certificate's life (spec/decisions: notAfter - 60 s).</summary>
+    private static readonly TimeSpan Reserve = TimeSpan.FromSeconds(60);
+
+    /// <summary>Of a private authority's certificates; a timer cannot wait for ever.</summary>
+    private static readonly TimeSpan LongestLife = TimeSpan.FromDays(1);
+
+    /// <summary>A lost answer explains one conflict; a log that always says so is broken.</summary>
+    private const int SignaturesAfterConflict = 2;
+
     private readonly Http http = new(client, userAgent);
+    private readonly ResiliencePipeline retries = retries ?? ResiliencePipeline.Empty;
 
     /// <exception cref="FormatException">The signing config does not name what signing needs, or names what the trusted root does not know.</exception>
     /// <exception cref="IdentityException">There is no usable token.</exception>
@@ -34,11 +47,19 @@ public sealed class Signer(
         SigningServices services = Services();
         var fulcio = new Fulcio(http, services.Fulcio, time);
         long began = time.GetTimestamp();
-        IdentityToken token = await identities.GetAsync(cancel);                                            // §2.1.1
+        IdentityToken token = await retries.ExecuteAsync(async stop => await identities.GetAsync(stop), cancel); // §2.1.1
         TimeSpan tokenTook = time.GetElapsedTime(began);
-        await MustBeUsableAsync(token, fulcio, cancel);
         began = time.GetTimestamp();
-        SigningSession session = await CertifyAsync(services, token, fulcio, cancel);                       // §2.1.2, §2.1.3
+        SigningSession session = await retries.ExecuteAsync(async stop =>
+        {
+            if (identities.Provider is { IsGiven: false } && !token.IsUsableAt(time.GetUtcNow()))
+            {
+                token = await identities.GetAsync(stop);
+            }
+
+            await MustBeUsableAsync(token, fulcio, stop);
+            return await CertifyAsync(services, token, fulcio, stop);                                       // §2.1.2, §2.1.3
+        }, cancel);
         (session.TokenTook, session.CertificateTook) = (tokenTook, time.GetElapsedTime(began));
         return session;
     }
@@ -57,7 +78,7 @@ public sealed class Signer(
         {
             return await SigningSession.CertifyAsync(services, token, fulcio, cancel);
         }
-        catch (ServiceException no) when (no.Failure == ServiceFailure.Refused && MayTakeAnotherAudience)
+        catch (ServiceException no) when (no is { Failure: ServiceFailure.Refused, IsTransient: false } && MayTakeAnotherAudience)
         {
             // A private Fulcio may take tokens for another audience than the usual one; it is asked only now, because most do not.
             if ((await fulcio.AudiencesAsync(token.Issuer, cancel)).FirstOrDefault(audience => audience != IdentityToken.SigstoreAudience) is not { } other)
@@ -101,7 +122,7 @@ public sealed class Signer(
     /// <exception cref="ServiceException">No timestamp or no log entry, or our own verifier would not accept the bundle.</exception>
     public Task<SignedBundle> SignAsync(
         SigningSession session, ArtifactDigest subject, string predicateType, IReadOnlyDictionary<string, string> annotations, CancellationToken cancel) =>
-        FinishAsync(session, session.SignStatement(Statement.Write(subject, predicateType, annotations)), subject, predicateType, cancel);
+        FinishAsync(session, () => session.SignStatement(Statement.Write(subject, predicateType, annotations)), subject, predicateType, cancel);
 
     /// <summary>Signs an in-toto statement as it is given.</summary>
     /// <param name="statement">JSON; its bytes are what is signed.</param>
@@ -112,28 +133,64 @@ public sealed class Signer(
         Statement parsed = Statement.Parse(statement);
         byte[] digest = parsed.Subjects.Select(subject => subject.Digests.GetValueOrDefault("sha256")).FirstOrDefault(digest => digest is not null)
             ?? throw new FormatException("the statement names no subject by its sha256 digest, so nobody could verify it");
-        return FinishAsync(session, session.SignStatement(statement), ArtifactDigest.Sha256(Convert.ToHexStringLower(digest)), parsed.PredicateType, cancel);
+        return FinishAsync(session, () => session.SignStatement(statement), ArtifactDigest.Sha256(Convert.ToHexStringLower(digest)), parsed.PredicateType, cancel);
     }
 
     /// <summary>Signs an artifact itself (a message signature), as <c>cosign sign-blob</c> does.</summary>
     /// <exception cref="ServiceException">No timestamp or no log entry, or our own verifier would not accept the bundle.</exception>
     public Task<SignedBundle> SignArtifactAsync(SigningSession session, Artifact artifact, CancellationToken cancel) =>
-        FinishAsync(session, session.SignArtifact(artifact), artifact, null, cancel);
+        FinishAsync(session, () => session.SignArtifact(artifact), artifact, null, cancel);
 
-    private async Task<SignedBundle> FinishAsync(SigningSession session, FreshSignature signed, Artifact artifact, string? predicateType, CancellationToken cancel)
+    /// <summary>Nothing is under way that could end when the certificate has: what is not stamped and logged by then is for the next certificate.</summary>
+    private async Task<SignedBundle> FinishAsync(SigningSession session, Func<FreshSignature> sign, Artifact artifact, string? predicateType, CancellationToken cancel)
     {
-        // In flight together: both need the signature alone (§2.1.5, §2.1.6).
-        Task<(IReadOnlyList<byte[]> Answers, TimeSpan Took)> timestamps = MeasureAsync(session.Services.TimestampAuthorities.AskAsync(
-            service => new TimestampAuthority(http, service).StampAsync(signed.Signature, cancel)));
-        Task<(IReadOnlyList<byte[]> Answers, TimeSpan Took)> entries = MeasureAsync(session.Services.Rekor.AskAsync(
-            service => new Rekor(http, service).AddAsync(signed, cancel)));
-        await Task.WhenAll(timestamps, entries);
+        TimeSpan left = session.ExpiresAt - Reserve - time.GetUtcNow();
+        if (left <= TimeSpan.Zero)
+        {
+            throw TooLate(session);
+        }
 
-        byte[] bundle = BundleWriter.Write(signed, (await entries).Answers, (await timestamps).Answers);
+        using var end = new CancellationTokenSource(left < LongestLife ? left : LongestLife, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, end.Token);
+        try
+        {
+            for (int more = SignaturesAfterConflict; ; more--)
+            {
+                try
+                {
+                    return await StampAndLogAsync(session, sign(), artifact, predicateType, either.Token);
+                }
+                catch (ServiceException e) when (e.Failure == ServiceFailure.AlreadyLogged && more > 0)
+                {
+                    // An answer was lost, the entry is not. Another signature has an entry of its own, and needs a timestamp of its own.
+                }
+            }
+        }
+        catch (OperationCanceledException) when (end.IsCancellationRequested && !cancel.IsCancellationRequested)
+        {
+            throw TooLate(session);
+        }
+    }
+
+    private async Task<SignedBundle> StampAndLogAsync(SigningSession session, FreshSignature signed, Artifact artifact, string? predicateType, CancellationToken cancel)
+    {
+        (IReadOnlyList<byte[]> Answers, TimeSpan Took) stamps = ([], default), entries = ([], default);
+        // In flight together: both need the signature alone (§2.1.5, §2.1.6). Where one fails for good, nobody waits for the other.
+        await Parallel.ForEachAsync<Func<CancellationToken, Task>>(
+            [
+                async stop => stamps = await MeasureAsync(session.Services.TimestampAuthorities.AskAsync(
+                    retries, (service, each) => new TimestampAuthority(http, service).StampAsync(signed.Signature, each), stop)),
+                async stop => entries = await MeasureAsync(session.Services.Rekor.AskAsync(
+                    retries, (service, each) => new Rekor(http, service).AddAsync(signed, each), stop)),
+            ],
+            new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = cancel },
+            async (ask, stop) => await ask(stop));
+
+        byte[] bundle = BundleWriter.Write(signed, entries.Answers, stamps.Answers);
         return new SignedBundle(bundle, Accept(bundle, session, artifact, predicateType))                   // §2.1.8
         {
-            TimestampTook = (await timestamps).Took,
-            LogTook = (await entries).Took,
+            TimestampTook = stamps.Took,
+            LogTook = entries.Took,
         };
     }
 
@@ -142,6 +199,12 @@ public sealed class Signer(
         long began = time.GetTimestamp();
         return (await asking, time.GetElapsedTime(began));
     }
+
+    private ServiceException TooLate(SigningSession session) => new(
+        ServiceFailure.TooLate, "Fulcio", $"the certificate ends at {Shown.Of(session.ExpiresAt)}, which is too soon: it is {Shown.Of(time.GetUtcNow())}, and there is no timestamp or no log entry")
+    {
+        IsTransient = true,
+    };
 
     private SigningServices Services()
     {

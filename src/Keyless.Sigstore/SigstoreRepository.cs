@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Keyless.Sigstore.Formats;
+using Polly;
 
 namespace Keyless.Sigstore;
 
@@ -17,7 +18,8 @@ public enum SigstoreDocuments
 /// <param name="Client">Must not follow redirects.</param>
 /// <param name="CacheFolder">Where all repositories have a folder each; absolute. Null: nothing is kept.</param>
 /// <param name="Offline">No request; what is kept or shipped is used, however old it is.</param>
-public sealed record SigstoreFetching(HttpClient Client, string UserAgent, TimeProvider Time, string? CacheFolder, bool Offline);
+/// <param name="Retries">How often, and how long, a repository that does not answer is asked where nothing usable is kept; null: once.</param>
+public sealed record SigstoreFetching(HttpClient Client, string UserAgent, TimeProvider Time, string? CacheFolder, bool Offline, ResiliencePipeline? Retries = null);
 
 /// <summary>What was asked for; the rest is null.</summary>
 /// <param name="Warnings">What the reader of the build log should know of their age, a sentence each.</param>
@@ -57,21 +59,47 @@ public sealed class SigstoreRepository
     public async Task<FetchedDocuments> FetchAsync(SigstoreFetching how, SigstoreDocuments wanted, CancellationToken cancel)
     {
         var cache = new TufCache(how.CacheFolder is null ? null : Path.Combine(how.CacheFolder, FolderName()));
-        var client = new TufClient(url, firstRoot, new Http(how.Client, how.UserAgent), how.Time, cache);
+        TufClient Client() => new(url, firstRoot, new Http(how.Client, how.UserAgent), how.Time, cache);
+
         if (how.Offline)
         {
-            return await ReadOfflineAsync(client, how.Time.GetUtcNow(), wanted, cancel);
+            return await ReadOfflineAsync(Client(), how.Time.GetUtcNow(), wanted, cancel);
         }
 
         try
         {
-            await client.RefreshAsync(cancel);
-            string[] notes = cache.Trouble is { } trouble ? [$"what was fetched from {name} is not kept for the next build: {trouble}"] : [];
-            return await ReadAsync(client, wanted, [], notes, cancel);
+            return await RefreshAsync(Client(), cache, wanted, cancel);
         }
-        catch (ServiceException e)
+        catch (ServiceException first)
         {
-            return await ReadUnexpiredAsync(client, e, wanted, cancel);
+            try
+            {
+                return await ReadUnexpiredAsync(Client(), first, wanted, cancel);
+            }
+            catch (TufException) when (first.IsTransient && how.Retries is not null)
+            {
+                return await RefreshAgainAsync(Client, how.Retries, cache, wanted, cancel);
+            }
+        }
+    }
+
+    private async Task<FetchedDocuments> RefreshAsync(TufClient client, TufCache cache, SigstoreDocuments wanted, CancellationToken cancel)
+    {
+        await client.RefreshAsync(cancel);
+        string[] notes = cache.Trouble is { } trouble ? [$"what was fetched from {name} is not kept for the next build: {trouble}"] : [];
+        return await ReadAsync(client, wanted, [], notes, cancel);
+    }
+
+    private async Task<FetchedDocuments> RefreshAgainAsync(Func<TufClient> client, ResiliencePipeline retries, TufCache cache, SigstoreDocuments wanted, CancellationToken cancel)
+    {
+        try
+        {
+            return await retries.ExecuteAsync(async stop => await RefreshAsync(client(), cache, wanted, stop), cancel);
+        }
+        catch (ServiceException last)
+        {
+            // Another build may have had more luck meanwhile.
+            return await ReadUnexpiredAsync(client(), last, wanted, cancel);
         }
     }
 

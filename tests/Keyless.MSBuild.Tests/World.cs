@@ -92,6 +92,8 @@ internal sealed class World : IAsyncDisposable
         ProjectDirectory = folder.Path,
         ContainersToSign = [.. references.Select(reference => new TaskItem(reference))],
         ContainerSigningBundleDirectory = "bundles",
+        // A test of what is refused does not wait; those of waiting say how long.
+        ContainerSigningRetryBudget = "00:00:00",
         SigstoreInstance = "client_trust_config.json",
     };
 

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Polly;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -233,11 +234,11 @@ public sealed class SigningConfigTests
         ServiceChoice choice = Select(Config("a:1:x:2020.. b:1:y:2022..", "ANY")).Rekor;
         var asked = new List<string>();
 
-        IReadOnlyList<string> answers = await choice.AskAsync(service =>
+        IReadOnlyList<string> answers = await choice.AskAsync(ResiliencePipeline.Empty, (service, _) =>
         {
             asked.Add(service.Url.Host);
             return asked.Count == 1 ? Task.FromException<string>(Down) : Task.FromResult(service.Url.Host);
-        });
+        }, default);
 
         Assert.AreSequenceEqual(["b.example", "a.example"], asked.ToArray());
         Assert.AreSequenceEqual(["a.example"], answers.ToArray());
@@ -249,11 +250,11 @@ public sealed class SigningConfigTests
         ServiceChoice choice = Select(Config("a:1:x:2020.. b:1:y:2022..", "ANY")).Rekor;
         int asked = 0;
 
-        await Assert.ThrowsExactlyAsync<ServiceException>(() => choice.AskAsync(_ =>
+        await Assert.ThrowsExactlyAsync<ServiceException>(() => choice.AskAsync(ResiliencePipeline.Empty, (_, _) =>
         {
             asked++;
             return Task.FromException<string>(Down);
-        }));
+        }, default));
 
         Assert.AreEqual(2, asked);
     }
@@ -263,9 +264,9 @@ public sealed class SigningConfigTests
     {
         ServiceChoice choice = Select(Config("a:1:x:2020.. b:1:y:2022..", "ALL")).Rekor;
 
-        await Assert.ThrowsExactlyAsync<ServiceException>(() => choice.AskAsync(service =>
-            service.Url.Host == "b.example" ? Task.FromException<string>(Down) : Task.FromResult("")));
-        Assert.HasCount(2, await choice.AskAsync(service => Task.FromResult(service.Url)));
+        await Assert.ThrowsExactlyAsync<ServiceException>(() => choice.AskAsync(ResiliencePipeline.Empty, (service, _) =>
+            service.Url.Host == "b.example" ? Task.FromException<string>(Down) : Task.FromResult(""), default));
+        Assert.HasCount(2, await choice.AskAsync(ResiliencePipeline.Empty, (service, _) => Task.FromResult(service.Url), default));
     }
 
     [TestMethod]

@@ -404,7 +404,7 @@ public sealed class SigningTests(TestContext test)
     [DataRow(2, 201, "{}", ServiceFailure.Nonsense, "canonicalizedBody is missing")]
     [DataRow(2, 201, """{"canonicalizedBody":"","canonicalizedBody":""}""", ServiceFailure.Nonsense, "twice")]
     [DataRow(2, 200, "{}", ServiceFailure.Nonsense, "status 200")]
-    [DataRow(2, 409, """{"code":6,"message":"an equivalent entry"}""", ServiceFailure.Refused, "409: an equivalent entry")]
+    [DataRow(2, 409, """{"code":6,"message":"an equivalent entry"}""", ServiceFailure.AlreadyLogged, "409: an equivalent entry")]
     public async Task Says_so_when_there_is_no_log_entry(int version, int status, string body, ServiceFailure failure, string says)
     {
         await using OneAnswer log = await OneAnswer.StartAsync(status, body);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Keyless.Sigstore.Formats;
+using Polly;
 
 namespace Keyless.Sigstore;
 
@@ -204,29 +205,37 @@ internal sealed record ServiceChoice(IReadOnlyList<Service> Candidates, int Need
 
     /// <summary>
     /// Asks until as many as needed have answered. Where all are needed they are asked at once; where any will do, the next
-    /// one is asked when one fails.
+    /// one is asked when one fails, and nobody is waited for before all have been asked.
     /// </summary>
     /// <exception cref="ServiceException">The last one's, where any would have done; else the first failure.</exception>
-    public async Task<IReadOnlyList<T>> AskAsync<T>(Func<Service, Task<T>> ask)
-    {
-        if (Needed == Candidates.Count)
-        {
-            return await Task.WhenAll(Candidates.Select(ask));
-        }
+    public async Task<IReadOnlyList<T>> AskAsync<T>(ResiliencePipeline retries, Func<Service, CancellationToken, Task<T>> ask, CancellationToken cancel) => Needed == Candidates.Count
+        ? await Task.WhenAll(Candidates.Select(service => retries.ExecuteAsync(async stop => await ask(service, stop), cancel).AsTask()))
+        : await retries.ExecuteAsync(async stop => (IReadOnlyList<T>)[await AskOneAsync(ask, stop)], cancel);
 
+    private async Task<T> AskOneAsync<T>(Func<Service, CancellationToken, Task<T>> ask, CancellationToken cancel)
+    {
+        ServiceException? busy = null;
         foreach (Service service in Candidates.SkipLast(1))
         {
             try
             {
-                return [await ask(service)];
+                return await ask(service, cancel);
             }
-            catch (ServiceException)
+            catch (ServiceException e)
             {
-                // The next one is as good.
+                // The next one is as good. If that refuses, this one may still come back.
+                busy ??= e.IsTransient ? e : null;
             }
         }
 
-        return [await ask(Candidates[^1])];
+        try
+        {
+            return await ask(Candidates[^1], cancel);
+        }
+        catch (ServiceException e) when (busy is not null && !e.IsTransient)
+        {
+            throw busy;
+        }
     }
 }
 

@@ -9,6 +9,12 @@ public sealed class IdentityException : Exception
 
     public IdentityFailure Failure { get; }
 
+    /// <summary>Whether whoever makes the tokens may answer later.</summary>
+    public bool IsTransient { get; init; }
+
+    /// <summary>How long they ask to be left alone; null where they do not say.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
     internal static IdentityException None(string why) => new(IdentityFailure.Missing, $"no identity token: {why}");
 }
 

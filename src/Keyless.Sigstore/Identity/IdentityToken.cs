@@ -121,7 +121,7 @@ public sealed class IdentityToken
     public void MustBeUsableAt(DateTimeOffset now)
     {
         string who = $"the identity token from {Shown.Of(Issuer)}";
-        if (ExpiresAt - now < NeededLife)
+        if (!IsUsableAt(now))
         {
             string tense = ExpiresAt <= now ? "expired" : "expires";
             throw new IdentityException(
@@ -135,6 +135,9 @@ public sealed class IdentityToken
                 IdentityFailure.Expired, $"{who} is not valid before {Shown.Of(start)}, and it is {Shown.Of(now)}; is this machine's clock right?");
         }
     }
+
+    /// <summary>Whether it lives long enough to be used.</summary>
+    internal bool IsUsableAt(DateTimeOffset now) => ExpiresAt - now >= NeededLife;
 
     public override string ToString() => $"identity token from {Shown.Of(Issuer)} until {Shown.Of(ExpiresAt)}";
 

@@ -31,7 +31,7 @@ internal sealed class TokenEndpoint(string place)
         }
         catch (ServiceException e)
         {
-            throw Failed(e.Message);
+            throw new IdentityException(IdentityFailure.EndpointFailed, Failed(e.Message).Message) { IsTransient = e.IsTransient, RetryAfter = e.RetryAfter };
         }
     }
 

@@ -28,8 +28,14 @@ internal sealed class Rekor(Http http, Service service)
             Body = Write(json => WriteHashedRekord2(json, signed)),
             Timeout = TimeSpan.FromSeconds(60),
         };
-        Answer answer = (await http.SendAsync(request, cancel)).MustBe(HttpStatusCode.Created);
-        return answer.Read(json => JsonFields.Parse(json, "log entry", request.AnswerBytes).Has("canonicalizedBody")
+        Answer answer = await http.SendAsync(request, cancel);
+        if (answer.Status == HttpStatusCode.Conflict)
+        {
+            // rekor-tiles has no way to ask for an entry that is there.
+            throw new ServiceException(ServiceFailure.AlreadyLogged, Name, answer.Refused().Message);
+        }
+
+        return answer.MustBe(HttpStatusCode.Created).Read(json => JsonFields.Parse(json, "log entry", request.AnswerBytes).Has("canonicalizedBody")
             ? json.ToArray()
             : throw new FormatException("malformed log entry: canonicalizedBody is missing"));
     }
@@ -59,6 +65,11 @@ internal sealed class Rekor(Http http, Service service)
         {
             // The first answer to this very request was lost on its way: the entry is there.
             answer = await http.SendAsync(request with { Method = HttpMethod.Get, Uri = WhereItIs(answer), Body = default, ContentType = null }, cancel);
+            if (answer.Status == HttpStatusCode.NotFound)
+            {
+                throw request.Lost("has the entry and has not integrated it yet");
+            }
+
             return answer.MustBe(HttpStatusCode.OK).Read(ToLogEntry);
         }
 
