@@ -14,7 +14,7 @@ internal static class AzurePipelines
         SignedImage image = project.Images[0][0];
         yield return SetVariable("ContainerSignedImage", image.Reference);
         yield return SetVariable("ContainerSignedDigest", image.Image.Digest.ToString());
-        yield return SetVariable("ContainerSignedBundlePath", image.BundlePath);
+        yield return SetVariable("ContainerSignedBundlePath", image.BundlePath ?? "");
         yield return SetVariable("ContainerSignedLogIndex", FormattableString.Invariant($"{image.Bundle.LogIndex}"));
     }
 

@@ -1,23 +1,72 @@
+using System.Text;
 using Keyless.Oci;
 
 namespace Keyless.MSBuild;
 
 /// <summary>
 /// Where every bundle is kept before it is pushed: should the push fail, the log entry is made and the signature is not lost. Names carry digest
-/// and format, <c>sha256-….bundle.sigstore.json</c>.
+/// and format, <c>sha256-….bundle.sigstore.json</c>. A bundle is unfinished until the marker beside it, <c>….attached</c>, names its digest.
 /// </summary>
 /// <param name="path">Absolute.</param>
 internal sealed class BundleDirectory(string path)
 {
+    private const string Property = "ContainerSigningBundleDirectory";
+    private const string Extension = ".sigstore.json";
+    private const string Marker = ".attached";
+
+    /// <summary>A bundle is some 10 KiB; attestations are not kept here.</summary>
+    private const int Largest = 1024 * 1024;
+
     /// <summary>Before anything is signed: a place that cannot be written is no reason to have a log entry.</summary>
     /// <exception cref="ConfigurationException">It cannot be made.</exception>
-    public void Create() => WholeFile.CreateFolder("ContainerSigningBundleDirectory", path);
+    public void Create() => WholeFile.CreateFolder(Property, path);
 
-    /// <returns>The file's absolute path.</returns>
-    public string Keep(Digest image, string format, ReadOnlyMemory<byte> bundle)
+    /// <summary>Whether a build that did not come to its end may have left something to push. For whom it is, is not looked at.</summary>
+    public bool HasUnfinished
     {
-        string file = Path.Combine(path, $"{image.Algorithm}-{image.Hex}.{format}.sigstore.json");
-        WholeFile.Write("ContainerSigningBundleDirectory", file, bundle.Span, ownerOnly: true);
-        return file;
+        get
+        {
+            try
+            {
+                return Directory.EnumerateFiles(path, $"*{Extension}").Any(IsUnfinished);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return false;
+            }
+        }
+    }
+
+    /// <summary>The file for a signature; it need not be there.</summary>
+    /// <param name="place">Tells images of one digest in several repositories apart; null where there is one.</param>
+    public string PathOf(Digest image, string format, string? place = null)
+    {
+        string where = place is null ? "" : $".{Digest.Of(Encoding.UTF8.GetBytes(place)).Hex[..8]}";
+        return Path.Combine(path, $"{image.Algorithm}-{image.Hex}{where}.{format}{Extension}");
+    }
+
+    public static void Keep(string file, ReadOnlyMemory<byte> bundle) => WholeFile.Write(Property, file, bundle.Span, ownerOnly: true);
+
+    /// <summary>From now on it is in the registry, with everything that leads to it there.</summary>
+    public static void Finish(string file, ReadOnlyMemory<byte> bundle) =>
+        WholeFile.Write(Property, file + Marker, Encoding.ASCII.GetBytes(Digest.Of(bundle.Span).ToString()), ownerOnly: true);
+
+    /// <summary>The bundle in a file that nobody has said to be in the registry; null where there is none.</summary>
+    public static byte[]? ReadUnfinished(string file) => IsUnfinished(file) ? TryRead(file) : null;
+
+    private static bool IsUnfinished(string file) => TryRead(file) is { } bundle
+        && !(TryRead(file + Marker) is { } marker && marker.AsSpan().SequenceEqual(Encoding.ASCII.GetBytes(Digest.Of(bundle).ToString())));
+
+    // A link would be somebody else's file. What cannot be read is as good as not there: the image is signed anew.
+    private static byte[]? TryRead(string file)
+    {
+        try
+        {
+            return new FileInfo(file) is { Exists: true, LinkTarget: null, Length: <= Largest } ? WholeFile.Read(Property, file, Largest) : null;
+        }
+        catch (Exception e) when (e is ConfigurationException or IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 }

@@ -66,7 +66,7 @@ internal sealed class GitHubActions(Func<string, string?> environment, string fo
             Command("images", images.ToJsonString(OneLine)),
             Command("image", image.Reference),
             Command("digest", image.Image.Digest.ToString()),
-            Command("bundle-path", image.BundlePath),
+            Command("bundle-path", image.BundlePath ?? ""),
             Command("log-index", FormattableString.Invariant($"{image.Bundle.LogIndex}")));
         return After(Encoding.UTF8.GetBytes(there), commands);
     }

@@ -19,8 +19,11 @@ internal sealed record ImageToSign(
     Descriptor? Manifest = null);
 
 /// <summary>A manifest that is signed, and whose signature is in its registry.</summary>
-/// <param name="Took">How long each step took.</param>
-internal sealed record SignedImage(ImageToSign Image, string MediaType, string BundlePath, string SignatureReference, VerifiedSignature Bundle, SigningTimes Took)
+/// <param name="Format">The form of the signature: <c>bundle</c> or <c>legacy</c>.</param>
+/// <param name="BundlePath">Absolute; null where the signature was there before.</param>
+/// <param name="Took">How long each step took; null where nothing was signed now.</param>
+internal sealed record SignedImage(
+    ImageToSign Image, string Format, string MediaType, string? BundlePath, string SignatureReference, VerifiedSignature Bundle, SigningTimes? Took)
 {
     public string Reference => Image.Reference.Pinned(Image.Digest);
 }
@@ -28,17 +31,28 @@ internal sealed record SignedImage(ImageToSign Image, string MediaType, string B
 /// <summary>How long each step of a signature took. Timestamp and log are asked together.</summary>
 internal sealed record SigningTimes(TimeSpan Timestamp, TimeSpan Log, TimeSpan Attach);
 
+/// <summary>What signatures are to be like.</summary>
+/// <param name="Formats"><c>bundle</c>, <c>legacy</c> or both.</param>
+/// <param name="SkipIfSigned">A digest that has such a signature by this identity gets no other.</param>
+internal sealed record SignaturesWanted(IReadOnlyList<string> Formats, IReadOnlyDictionary<string, string> Annotations, bool SkipIfSigned)
+{
+    public const string Bundle = "bundle";
+    public const string Legacy = "legacy";
+}
+
 /// <summary>
-/// Signs images the way <c>cosign sign</c> 3 does: one in-toto statement for each digest, in a Sigstore bundle that is attached to the image as
-/// an OCI referrer.
+/// Signs images the way <c>cosign sign</c> does: version 3's, one in-toto statement for each digest, in a Sigstore bundle that is attached to the
+/// image as an OCI referrer; version 2's, a payload in a layer under the <c>.sig</c> tag.
 /// </summary>
+/// <param name="verifier">Of the signer's instance.</param>
 /// <param name="begin">Gets the certificate to sign with. It belongs to whoever gives it, and may serve others at the same time.</param>
+/// <param name="note">Told, in one line, what becomes of bundles that were kept.</param>
 internal sealed class ImageSigner(
-    Signer signer, Func<CancellationToken, Task<SigningSession>> begin, Registries registries, BundleDirectory kept, IReadOnlyDictionary<string, string> annotations,
-    ResiliencePipeline retries, TimeProvider time)
+    Signer signer, Verifier verifier, Func<CancellationToken, Task<SigningSession>> begin, Registries registries, BundleDirectory kept, SignaturesWanted wanted,
+    ResiliencePipeline retries, TimeProvider time, Action<string> note)
 {
     /// <summary>What such a signature says: "I signed this", and nothing else about it.</summary>
-    public const string PredicateType = "https://sigstore.dev/cosign/sign/v1";
+    public const string PredicateType = SimpleSignature.PredicateType;
 
     public const string BundleMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json";
 
@@ -51,18 +65,21 @@ internal sealed class ImageSigner(
     /// <summary>All in one session: one token, one key, one certificate.</summary>
     public async Task<IReadOnlyList<SignedImage>> SignAsync(IReadOnlyList<ImageToSign> images, CancellationToken cancel)
     {
+        // Where nothing may be left to sign, nobody is asked for a certificate before that is known.
+        bool mayBeDone = wanted.SkipIfSigned || kept.HasUnfinished;
         Subject[] subjects = [];
         // The registry is asked while Fulcio works. What is not there is never signed: the certificate stays unused.
         await Parallel.ForEachAsync<Func<CancellationToken, Task>>(
-            [async stop => subjects = await ConfirmAsync(images, stop), BeginAsync],
+            [async stop => subjects = await ConfirmAsync(images, stop), mayBeDone ? _ => Task.CompletedTask : BeginAsync],
             new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = cancel },
             async (part, stop) => await part(stop));
 
+        var identity = new Lazy<Task<IdentityToken>>(() => signer.IdentifyAsync(cancel));
         var signed = new SignedImage?[subjects.Length];
         try
         {
             await Parallel.ForAsync(0, subjects.Length, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel },
-                async (i, each) => signed[i] = await SignAsync(subjects[i], each));
+                async (i, each) => signed[i] = (mayBeDone ? await FindDoneAsync(subjects[i], identity, each) : null) ?? await SignAsync(subjects[i], each));
         }
         catch (IdentityException e) when (signed.Contains(null))
         {
@@ -76,24 +93,138 @@ internal sealed class ImageSigner(
 
     private async Task<SignedImage> SignAsync(Subject subject, CancellationToken cancel)
     {
-        ImageToSign image = subject.Image;
+        ArtifactDigest digest = subject.Artifact;
         // The certificate is asked for with each try: the one before may have come to its end.
         SignedBundle bundle = await retries.ExecuteAsync(
-            async stop => await signer.SignAsync(await BeginAsync(stop), ArtifactDigest.Sha256(image.Digest.Hex), PredicateType, annotations, stop), cancel);
-        string path = kept.Keep(image.Digest, "bundle", bundle.Json);
+            async stop =>
+            {
+                SigningSession session = await BeginAsync(stop);
+                return subject.Format == SignaturesWanted.Legacy
+                    ? await signer.SignSimplyAsync(session, digest, Payload(subject), stop)
+                    : await signer.SignAsync(session, digest, PredicateType, wanted.Annotations, stop);
+            },
+            cancel);
+        BundleDirectory.Keep(subject.Path, bundle.Json);
+        return await AttachAsync(subject, bundle.Json, bundle.Verified, attach => new SigningTimes(bundle.TimestampTook, bundle.LogTook, attach), cancel);
+    }
+
+    private async Task<SignedImage> AttachAsync(Subject subject, ReadOnlyMemory<byte> bundle, VerifiedSignature verified, Func<TimeSpan, SigningTimes?> took, CancellationToken cancel)
+    {
+        ImageToSign image = subject.Image;
+        Registry registry = registries.SignaturesOf(image.Reference);
         long began = time.GetTimestamp();
-        AttachedReferrer referrer = await registries.SignaturesOf(image.Reference).AttachAsync(subject.Manifest, ToAttachment(bundle), subject.Upload, cancel);
-        var took = new SigningTimes(bundle.TimestampTook, bundle.LogTook, time.GetElapsedTime(began));
-        return new SignedImage(image, subject.Manifest.MediaType, path, referrer.Reference, bundle.Verified, took);
+        string? reference = null;
+        try
+        {
+            reference = subject.Format == SignaturesWanted.Legacy
+                ? await registry.AddSignatureAsync(image.Digest, new SignatureLayer(SimpleSignature.LayerMediaType, Payload(subject), signer.AnnotationsOf(bundle)), subject.Upload, cancel)
+                : (await registry.AttachAsync(subject.Manifest, ToAttachment(bundle, verified), subject.Upload, cancel)).Reference;
+        }
+        finally
+        {
+            if (reference is null)
+            {
+                note($"the signature of {image.Reference.Pinned(image.Digest)} is made and not in the registry; it is kept in '{subject.Path}', from where the next build pushes it");
+            }
+        }
+
+        try
+        {
+            BundleDirectory.Finish(subject.Path, bundle);
+        }
+        catch (ConfigurationException e)
+        {
+            // Pushing it once more changes nothing.
+            note(e.Message);
+        }
+
+        return new SignedImage(image, subject.Format, subject.Manifest.MediaType, subject.Path, reference, verified, took(time.GetElapsedTime(began)));
     }
 
     /// <summary>The referrer's manifest depends on the bundle alone, so that pushing it twice makes one.</summary>
-    private static Attachment ToAttachment(SignedBundle bundle) => new(BundleMediaType, BundleMediaType, bundle.Json,
+    private static Attachment ToAttachment(ReadOnlyMemory<byte> bundle, VerifiedSignature verified) => new(BundleMediaType, BundleMediaType, bundle,
     [
         new("dev.sigstore.bundle.content", "dsse-envelope"),
         new("dev.sigstore.bundle.predicateType", PredicateType),
-        new("org.opencontainers.image.created", VerificationReport.Format(bundle.Verified.SignedAt)),
+        new("org.opencontainers.image.created", VerificationReport.Format(verified.SignedAt)),
     ]);
+
+    /// <summary>What cosign signs in its form, with its name for Docker Hub.</summary>
+    private byte[] Payload(Subject subject)
+    {
+        ImageReference reference = subject.Image.Reference;
+        string registry = reference.Registry == "docker.io" ? "index.docker.io" : reference.Registry;
+        return SimpleSignature.WritePayload(subject.Artifact, $"{registry}/{reference.Repository}", wanted.Annotations);
+    }
+
+    /// <summary>A signature that an earlier build made and did not bring to the registry, or one that is there.</summary>
+    private async Task<SignedImage?> FindDoneAsync(Subject subject, Lazy<Task<IdentityToken>> identity, CancellationToken cancel) =>
+        await PushKeptAsync(subject, identity, cancel) ?? (wanted.SkipIfSigned ? await FindSignedAsync(subject, identity, cancel) : null);
+
+    private async Task<SignedImage?> PushKeptAsync(Subject subject, Lazy<Task<IdentityToken>> identity, CancellationToken cancel)
+    {
+        if (BundleDirectory.ReadUnfinished(subject.Path) is not { } bundle)
+        {
+            return null;
+        }
+
+        IdentityToken token = await identity.Value;
+        VerifiedSignature verified;
+        try
+        {
+            ProvenSignature proven = subject.Format == SignaturesWanted.Legacy
+                ? signer.ProveSimply(bundle, subject.Artifact, Payload(subject))
+                : verifier.ProveImage(bundle, subject.Artifact, null, Proofs.Log);
+            verified = Signer.MustBeAsNew(proven, token, PredicateType, wanted.Annotations);
+        }
+        catch (VerificationException e)
+        {
+            note($"the bundle that an earlier build kept in '{subject.Path}' is not used ({e.Reason}): {e.Message}; the image is signed anew");
+            return null;
+        }
+
+        note($"the bundle that an earlier build kept in '{subject.Path}' is pushed; nothing is signed anew");
+        return await AttachAsync(subject, bundle, verified, _ => null, cancel);
+    }
+
+    private async Task<SignedImage?> FindSignedAsync(Subject subject, Lazy<Task<IdentityToken>> identity, CancellationToken cancel)
+    {
+        ImageToSign image = subject.Image;
+        string pinned = image.Reference.Pinned(image.Digest);
+        ImageReference place = registries.PlaceOfSignatures(image.Reference);
+        IdentityToken token = await identity.Value;
+        try
+        {
+            var search = new SignatureSearch(registries.SignaturesOf(image.Reference), pinned, image.Digest, [PredicateType]);
+            await foreach (FoundSignature found in search.ReadAsync(cancel))
+            {
+                if (found.Format == subject.Format && AsNew(found, token) is { } verified)
+                {
+                    string at = found.Format == SignaturesWanted.Legacy ? $":{found.Reference.Split(' ')[0]}" : $"@{found.Reference}";
+                    return new SignedImage(image, subject.Format, subject.Manifest.MediaType, null, $"{place.Registry}/{place.Repository}{at}", verified, null);
+                }
+            }
+        }
+        catch (ConfigurationException e)
+        {
+            note($"{pinned} is signed although it may be signed already: {e.Message}");
+        }
+
+        return null;
+    }
+
+    private VerifiedSignature? AsNew(FoundSignature found, IdentityToken token)
+    {
+        try
+        {
+            return Signer.MustBeAsNew(found.Prove(verifier, null, Proofs.Log), token, PredicateType, wanted.Annotations);
+        }
+        catch (VerificationException)
+        {
+            // Somebody else's, or of another commit.
+            return null;
+        }
+    }
 
     /// <summary>
     /// The images, and what is in those that are an index whose children were asked for. The first question to a repository is for the image: what
@@ -106,10 +237,23 @@ internal sealed class ImageSigner(
             .Where(image => image.WithChildren && image.Manifest!.MediaType is MediaTypes.OciIndex or MediaTypes.DockerManifestList)
             .Select(index => ChildrenAsync(index, cancel)));
         ImageToSign[] all = [.. named, .. children.SelectMany(list => list).ExceptBy(named.Select(Place), Place).DistinctBy(Place)];
-        Task<BlobUpload[]> uploads = Task.WhenAll(all.Take(AtOnce).Select(image => registries.SignaturesOf(image.Reference).OpenUploadAsync(cancel)));
-        await Task.WhenAll([uploads, .. all.Select(image => registries.SignaturesOf(image.Reference).PrepareEmptyConfigAsync(cancel))]);
+        (ImageToSign Image, string Format)[] signatures = [.. all.SelectMany(image => wanted.Formats.Select(format => (image, format)))];
+        // Where a signature may be there already, a place is opened when it is known to be needed.
+        Task<BlobUpload[]> uploads = Task.WhenAll(signatures.Take(wanted.SkipIfSigned ? 0 : AtOnce).Select(signature => registries.SignaturesOf(signature.Image.Reference).OpenUploadAsync(cancel)));
+        IEnumerable<Task> configs = signatures.Where(signature => signature.Format == SignaturesWanted.Bundle)
+            .Select(signature => registries.SignaturesOf(signature.Image.Reference).PrepareEmptyConfigAsync(cancel));
+        await Task.WhenAll([uploads, .. configs]);
         BlobUpload[] opened = await uploads;
-        return [.. all.Select((image, i) => new Subject(image, image.Manifest!, opened.ElementAtOrDefault(i)))];
+        HashSet<string> repeated = [.. all.GroupBy(image => image.Digest.ToString()).Where(same => same.Skip(1).Any()).Select(same => same.Key)];
+        return
+        [
+            .. signatures.Select((signature, i) =>
+            {
+                ImageToSign image = signature.Image;
+                string? place = repeated.Contains(image.Digest.ToString()) ? $"{image.Reference.Registry}/{image.Reference.Repository}" : null;
+                return new Subject(image, image.Manifest!, signature.Format, kept.PathOf(image.Digest, signature.Format, place), opened.ElementAtOrDefault(i));
+            }),
+        ];
     }
 
     private static (string Registry, string Repository, Digest Digest) Place(ImageToSign image) => (image.Reference.Registry, image.Reference.Repository, image.Digest);
@@ -136,6 +280,11 @@ internal sealed class ImageSigner(
         }
     }
 
-    /// <param name="Upload">The place for the bundle; null where one is opened when it is its turn.</param>
-    private sealed record Subject(ImageToSign Image, Descriptor Manifest, BlobUpload? Upload);
+    /// <summary>One signature to make.</summary>
+    /// <param name="Path">Where its bundle is kept; absolute.</param>
+    /// <param name="Upload">The place for what is pushed; null where one is opened when it is its turn.</param>
+    private sealed record Subject(ImageToSign Image, Descriptor Manifest, string Format, string Path, BlobUpload? Upload)
+    {
+        public ArtifactDigest Artifact => ArtifactDigest.Sha256(Image.Digest.Hex);
+    }
 }

@@ -89,6 +89,7 @@ public sealed class KeylessPreflight : SigningTask
         occasion.Token?.MustBeUsableAt(Time.GetUtcNow());
         SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel, CreateRetries(settings, SharedSigning.Of(BuildEngine)?.RetryTime ?? new RetryTime()));
         CheckServices(instance, settings.AllowHttp);
+        MustHaveLogFor(settings, instance);
         if (occasion.Token is { } token)
         {
             var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog);

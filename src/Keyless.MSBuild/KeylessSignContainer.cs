@@ -36,11 +36,11 @@ public sealed class KeylessSignContainer : SigningTask
     public string ContainerSigningBundleDirectory { get; set; } = "";
 
     /// <summary>
-    /// One item for each signed manifest: the identity is <c>registry/repository@digest</c>.
+    /// One item for each signed manifest and format: the identity is <c>registry/repository@digest</c>.
     /// <list type="table">
     /// <item><term>Digest, MediaType, Platform, Tags</term><description>of the manifest; platform and tags where known</description></item>
-    /// <item><term>Format</term><description><c>bundle</c></description></item>
-    /// <item><term>BundlePath, SignatureReference</term><description>the bundle on disk, and in the registry</description></item>
+    /// <item><term>Format</term><description><c>bundle</c> or <c>legacy</c></description></item>
+    /// <item><term>BundlePath, SignatureReference</term><description>the bundle on disk, unless the signature was there before, and the signature in the registry</description></item>
     /// <item><term>LogIndex, SignedAt</term><description>of the log entry; the proven time, ISO 8601 in UTC</description></item>
     /// <item><term>CertificateIdentity, CertificateOidcIssuer</term><description>what a verifier has to ask for</description></item>
     /// </list>
@@ -66,6 +66,7 @@ public sealed class KeylessSignContainer : SigningTask
         SharedSigning shared = ofTheBuild ?? own!;
         ResiliencePipeline retries = CreateRetries(settings, shared.RetryTime);
         SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel, retries);
+        MustHaveLogFor(settings, instance);
         var kept = new BundleDirectory(PathOf(nameof(ContainerSigningBundleDirectory), ContainerSigningBundleDirectory.Length > 0 ? ContainerSigningBundleDirectory : "obj/keyless"));
 
         SigningReport? report = await PrepareReportAsync(cancel);
@@ -80,11 +81,12 @@ public sealed class KeylessSignContainer : SigningTask
         using var registries = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, new RegistrySettings(Time, Note, retries), settings.SignatureRepository);
         using HttpClient direct = CreateDirectClient();
         AmbientIdentity identities = GetIdentities(settings, services, direct, ReadLogin(instance, settings));
-        var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog, retries);
+        var verifier = new Verifier(instance.TrustedRoot);
+        var signer = new Signer(instance, verifier, identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog, retries);
 
         kept.Create();
         string sharing = SharedSigning.KeyOf(settings, EnvironmentVariable);
-        var work = new ImageSigner(signer, stop => shared.GetAsync(sharing, also => BeginAsync(signer, also), Time, stop), registries, kept, settings.Annotations, retries, Time);
+        var work = new ImageSigner(signer, verifier, stop => shared.GetAsync(sharing, also => BeginAsync(signer, also), Time, stop), registries, kept, settings.Wanted, retries, Time, Note);
         IReadOnlyList<SignedImage> signed = await work.SignAsync(images, cancel);
         // What was pushed comes last: of several such lines the terminal logger keeps the last.
         foreach (SignedImage image in signed.Reverse())
@@ -229,14 +231,16 @@ public sealed class KeylessSignContainer : SigningTask
     private void Report(SignedImage image)
     {
         Say(MessageImportance.High, string.Create(CultureInfo.InvariantCulture,
-            $"{ProjectName} -> {image.Reference} (signed by {image.Bundle.SignedBy}, log index {image.Bundle.LogIndex})"));
+            $"{ProjectName} -> {image.Reference} ({(image.BundlePath is null ? "already signed" : "signed")} by {image.Bundle.SignedBy}, log index {image.Bundle.LogIndex})"));
         foreach (string check in image.Bundle.Checks)
         {
             Say(MessageImportance.Low, $"  {check}");
         }
 
-        SigningTimes took = image.Took;
-        Say(MessageImportance.Low, $"  took: timestamp {Milliseconds(took.Timestamp)}, log {Milliseconds(took.Log)} (both at once), attach {Milliseconds(took.Attach)}");
+        if (image.Took is { } took)
+        {
+            Say(MessageImportance.Low, $"  took: timestamp {Milliseconds(took.Timestamp)}, log {Milliseconds(took.Log)} (both at once), attach {Milliseconds(took.Attach)}");
+        }
     }
 
     private static string Milliseconds(TimeSpan time) => string.Create(CultureInfo.InvariantCulture, $"{time.TotalMilliseconds:F0} ms");
@@ -248,8 +252,8 @@ public sealed class KeylessSignContainer : SigningTask
         ("MediaType", image.MediaType),
         ("Platform", image.Image.Platform ?? ""),
         ("Tags", string.Join(';', image.Image.Tags)),
-        ("Format", "bundle"),
-        ("BundlePath", image.BundlePath),
+        ("Format", image.Format),
+        ("BundlePath", image.BundlePath ?? ""),
         ("SignatureReference", image.SignatureReference),
         ("LogIndex", image.Bundle.LogIndex?.ToString(CultureInfo.InvariantCulture) ?? ""),
         ("CertificateIdentity", image.Bundle.SignedBy),

@@ -20,6 +20,8 @@ internal sealed class Registries(
     public Registry SignaturesOf(ImageReference image) =>
         signatures is null ? this[image] : Open(signatures, useVariables: signatures.Registry == image.Registry);
 
+    public ImageReference PlaceOfSignatures(ImageReference image) => signatures ?? image;
+
     private Registry Open(ImageReference image, bool useVariables)
     {
         lock (gate)

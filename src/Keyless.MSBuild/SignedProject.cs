@@ -16,8 +16,10 @@ internal sealed record SignedProject(string Name, string Path, string? Run, IRea
             .ToLookup(image => (image.Image.Reference.Registry, image.Image.Reference.Repository, image.Image.Within?.ToString()));
         return new SignedProject(name, System.IO.Path.Combine(folder, name), run,
         [
-            .. signed.Where(image => image.Image.Within is null).Select(image =>
-                (IReadOnlyList<SignedImage>)[image, .. children[(image.Image.Reference.Registry, image.Image.Reference.Repository, image.Image.Digest.ToString())]]),
+            // An image that is signed in two forms is one image.
+            .. signed.Where(image => image.Image.Within is null)
+                .GroupBy(image => (image.Image.Reference.Registry, image.Image.Reference.Repository, (string?)image.Image.Digest.ToString()))
+                .Select(image => (IReadOnlyList<SignedImage>)[.. image, .. children[image.Key]]),
         ]);
     }
 
@@ -63,7 +65,7 @@ internal sealed record SignedProject(string Name, string Path, string? Run, IRea
         ["digest"] = image.Image.Digest.ToString(),
         ["mediaType"] = image.MediaType,
         ["platform"] = image.Image.Platform,
-        ["format"] = "bundle",
+        ["format"] = image.Format,
         ["bundlePath"] = image.BundlePath,
         ["signatureReference"] = image.SignatureReference,
         ["logIndex"] = image.Bundle.LogIndex,

@@ -51,12 +51,6 @@ public abstract class SigningTask : SigstoreTask
     /// <exception cref="ConfigurationException">A value it cannot have, or one that is not built yet.</exception>
     private protected SigningSettings ReadSettings()
     {
-        if (Setting.OneOf(nameof(ContainerSigningFormat), ContainerSigningFormat, "bundle", "legacy", "both") is not "bundle" and var format)
-        {
-            throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(ContainerSigningFormat)} is '{format}', which is not built yet; bundle is");
-        }
-
-        Setting.NotYetTrue(nameof(ContainerSigningSkipIfSigned), ContainerSigningSkipIfSigned);
         Setting.NotYetTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
         RefuseAttestations();
         return new SigningSettings(
@@ -66,7 +60,7 @@ public abstract class SigningTask : SigstoreTask
             AllowHttp,
             Recursive: ContainerSigningRecursive.Length == 0 || Setting.IsTrue(nameof(ContainerSigningRecursive), ContainerSigningRecursive),
             Setting.IsTrue(nameof(ContainerSigningAcceptPublicLog), ContainerSigningAcceptPublicLog),
-            ReadAnnotations(),
+            new SignaturesWanted(ReadFormats(), ReadAnnotations(), Setting.IsTrue(nameof(ContainerSigningSkipIfSigned), ContainerSigningSkipIfSigned)),
             WritesCIOutput: ContainerSigningCIOutput.Length == 0 || Setting.IsTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput),
             Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository),
             Setting.Duration(nameof(ContainerSigningRetryBudget), ContainerSigningRetryBudget, TimeSpan.FromMinutes(5), mayBeZero: true));
@@ -147,6 +141,22 @@ public abstract class SigningTask : SigstoreTask
         }
     }
 
+    private IReadOnlyList<string> ReadFormats() =>
+        Setting.OneOf(nameof(ContainerSigningFormat), ContainerSigningFormat, SignaturesWanted.Bundle, SignaturesWanted.Legacy, "both") is not "both" and var format
+            ? [format]
+            : [SignaturesWanted.Bundle, SignaturesWanted.Legacy];
+
+    /// <summary>Before anything is pushed or logged: of two forms that were asked for, both are made or none.</summary>
+    /// <exception cref="ConfigurationException">The instance has no log for it.</exception>
+    private protected void MustHaveLogFor(SigningSettings settings, SigstoreInstance instance)
+    {
+        if (settings.Wanted.Formats.Contains(SignaturesWanted.Legacy) && instance.SigningConfig?.CanSignSimply(Time.GetUtcNow()) == false)
+        {
+            throw new ConfigurationException(Diagnostics.Contradiction,
+                $"{nameof(ContainerSigningFormat)} is '{ContainerSigningFormat}', which needs a log of Rekor version 1 for the .sig tag, and the signing config names none that is in use now; set it to bundle");
+        }
+    }
+
     private SortedDictionary<string, string> ReadAnnotations()
     {
         var annotations = new SortedDictionary<string, string>(StringComparer.Ordinal);
@@ -175,7 +185,7 @@ internal sealed record SigningSettings(
     bool AllowHttp,
     bool Recursive,
     bool AcceptPublicLog,
-    IReadOnlyDictionary<string, string> Annotations,
+    SignaturesWanted Wanted,
     bool WritesCIOutput,
     ImageReference? SignatureRepository,
     TimeSpan RetryBudget);

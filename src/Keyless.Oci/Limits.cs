@@ -72,9 +72,15 @@ internal static class Limits
     /// <summary>A claimed lifetime beyond a day is not needed by any build.</summary>
     public static readonly TimeSpan LongestTokenLifetime = TimeSpan.FromDays(1);
 
-    /// <summary>Several writers of one fallback tag each need a turn; more lost races than this mean something else is wrong.</summary>
-    public const int FallbackAttempts = 8;
+    /// <summary>Several writers of one tag each need a turn; more lost races than this mean something else is wrong.</summary>
+    public const int TagAttempts = 24;
 
     /// <summary>The longest pause between two attempts, before jitter.</summary>
-    public static readonly TimeSpan FallbackDelay = TimeSpan.FromSeconds(2);
+    public static readonly TimeSpan TagDelay = TimeSpan.FromSeconds(2);
+
+    /// <summary>Who writes a tag reads it first; between the two is about as much time as between ours, and no less than this.</summary>
+    public static readonly TimeSpan ShortestTagCheck = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>A writer that takes longer cannot be waited for.</summary>
+    public static readonly TimeSpan LongestTagCheck = TimeSpan.FromSeconds(5);
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
@@ -11,12 +10,10 @@ namespace Keyless.Oci;
 /// </content>
 public sealed partial class Registry
 {
-    private readonly ConcurrentDictionary<string, SemaphoreSlim> fallbackTurns = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim emptyConfigTurn = new(1, 1);
     private readonly Lock emptyConfigGate = new();
     private (Task<bool> Present, Task<BlobUpload?> Upload)? emptyConfig;
     private bool emptyConfigThere;
-    private volatile bool honoursIfMatch;
 
     /// <summary>
     /// Everything that refers to a subject, unfiltered, by the referrers API, page by page: whoever has found what he wanted reads no further.
@@ -179,94 +176,30 @@ public sealed partial class Registry
         }
     }
 
-    /// <summary>
-    /// Read, add, write, and read again until the entry is there: several signers write this tag, and most registries, distribution 2.8 among
-    /// them, answer an ETag without honouring If-Match. One that has shown that it does is not read again.
-    /// </summary>
-    private async Task AddToFallbackAsync(string tag, Descriptor referrer, CancellationToken cancel)
+    private Task AddToFallbackAsync(string tag, Descriptor referrer, CancellationToken cancel) => ChangeTagAsync(
+        tag,
+        stop => FindFallbackAsync(tag, stop),
+        index => index.Manifests.Any(entry => entry.Digest == referrer.Digest),
+        (index, _) => Task.FromResult((Append(index, referrer, tag), MediaTypes.OciIndex)),
+        addsSlowly: false,
+        cancel);
+
+    private byte[] Append(Manifest? index, Descriptor referrer, string tag)
     {
-        // Each subject has a tag of its own; only what is attached to one subject waits for one another.
-        SemaphoreSlim turn = fallbackTurns.GetOrAdd(tag, _ => new SemaphoreSlim(1, 1));
-        await turn.WaitAsync(cancel);
+        if (index?.Manifests.Count >= Limits.IndexEntries)
+        {
+            throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the index already has {Limits.IndexEntries} entries");
+        }
+
         try
         {
-            RegistryException? refusal = null;
-            string? condition = null;
-            for (int attempt = 0; attempt < Limits.FallbackAttempts; attempt++)
-            {
-                if (attempt > 0)
-                {
-                    await Task.Delay(Limits.FallbackDelay * Random.Shared.NextDouble(), settings.Time, cancel);
-                }
-
-                (Manifest Manifest, string? ETag)? current = await FindFallbackAsync(tag, cancel);
-                if (refusal is not null)
-                {
-                    // Harbor answers 412 for a tag that is immutable, too. Only where the tag has moved was it our condition that failed.
-                    honoursIfMatch = condition is not null && current?.ETag != condition ? true : throw Unwritable(refusal);
-                }
-
-                if (Lists(current?.Manifest, referrer))
-                {
-                    return;
-                }
-
-                if (current?.Manifest.Manifests.Count >= Limits.IndexEntries)
-                {
-                    throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the index already has {Limits.IndexEntries} entries");
-                }
-
-                byte[] index = Append(current?.Manifest.Bytes, referrer, tag);
-                if (index.Length > Limits.ManifestBytes)
-                {
-                    throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the index would be larger than {Limits.ManifestBytes} bytes");
-                }
-
-                try
-                {
-                    (refusal, condition) = (null, Condition(current?.ETag));
-                    await PutManifestAsync(index, MediaTypes.OciIndex, tag, condition, cancel);
-                }
-                catch (RegistryException e) when (e.Status is HttpStatusCode.PreconditionFailed)
-                {
-                    refusal = e;
-                    continue;
-                }
-                catch (RegistryException e) when (e.Failure == RegistryFailure.Refused && current is not null)
-                {
-                    throw Unwritable(e);
-                }
-
-                if ((honoursIfMatch && condition is not null) || Lists((await FindFallbackAsync(tag, cancel))?.Manifest, referrer))
-                {
-                    return;
-                }
-            }
-            throw Failed(RegistryFailure.Refused, HttpMethod.Put, ManifestPath(tag), $"the entry was lost {Limits.FallbackAttempts} times to other writers of this tag");
-        }
-        finally
-        {
-            turn.Release();
-        }
-    }
-
-    /// <summary>Where tags are immutable (ECR, Harbor), a first signature can be listed and no second.</summary>
-    private static RegistryException Unwritable(RegistryException refusal) =>
-        new(refusal.Failure, $"{refusal.Message}; this tag lists what refers to the image, and has to stay writable: except sha256-* where the registry makes tags immutable", refusal.Status, refusal);
-
-    private byte[] Append(ReadOnlyMemory<byte>? index, Descriptor referrer, string tag)
-    {
-        try
-        {
-            return Attachment.Append(index, referrer);
+            return Attachment.Append(index?.Bytes, referrer);
         }
         catch (FormatException e)
         {
             throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, ManifestPath(tag), e.Message);
         }
     }
-
-    private static bool Lists(Manifest? index, Descriptor referrer) => index is not null && index.Manifests.Any(entry => entry.Digest == referrer.Digest);
 
     private async Task<(Manifest Manifest, string? ETag)?> FindFallbackAsync(string tag, CancellationToken cancel)
     {

@@ -62,7 +62,7 @@ public sealed partial class Registry : IDisposable
     public void Dispose()
     {
         auth.Dispose();
-        foreach (SemaphoreSlim turn in fallbackTurns.Values)
+        foreach (SemaphoreSlim turn in turns.Values)
         {
             turn.Dispose();
         }

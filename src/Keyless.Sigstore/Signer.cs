@@ -38,6 +38,17 @@ public sealed class Signer(
 
     private readonly Http http = new(client, userAgent);
     private readonly ResiliencePipeline retries = retries ?? ResiliencePipeline.Empty;
+    private IdentityToken? identified;
+
+    /// <summary>The identity at hand, checked as before it is used. The session that is begun next uses it.</summary>
+    /// <exception cref="FormatException">The signing config does not name what signing needs.</exception>
+    /// <exception cref="IdentityException">There is no usable token.</exception>
+    public async Task<IdentityToken> IdentifyAsync(CancellationToken cancel)
+    {
+        IdentityToken token = await retries.ExecuteAsync(async stop => await identities.GetAsync(stop), cancel);
+        await MustBeUsableAsync(token, cancel);
+        return identified = token;
+    }
 
     /// <exception cref="FormatException">The signing config does not name what signing needs, or names what the trusted root does not know.</exception>
     /// <exception cref="IdentityException">There is no usable token.</exception>
@@ -47,7 +58,8 @@ public sealed class Signer(
         SigningServices services = Services();
         var fulcio = new Fulcio(http, services.Fulcio, time);
         long began = time.GetTimestamp();
-        IdentityToken token = await retries.ExecuteAsync(async stop => await identities.GetAsync(stop), cancel); // §2.1.1
+        IdentityToken token = Interlocked.Exchange(ref identified, null)
+            ?? await retries.ExecuteAsync(async stop => await identities.GetAsync(stop), cancel);               // §2.1.1
         TimeSpan tokenTook = time.GetElapsedTime(began);
         began = time.GetTimestamp();
         SigningSession session = await retries.ExecuteAsync(async stop =>
@@ -141,8 +153,63 @@ public sealed class Signer(
     public Task<SignedBundle> SignArtifactAsync(SigningSession session, Artifact artifact, CancellationToken cancel) =>
         FinishAsync(session, () => session.SignArtifact(artifact), artifact, null, cancel);
 
+    /// <summary>Signs an image in the form of cosign 1 and 2.</summary>
+    /// <param name="payload">From <see cref="SimpleSignature.WritePayload"/>.</param>
+    /// <returns>To be kept: a message signature over the payload, from which <see cref="SimpleSignature.AnnotationsOf"/> makes the layer's annotations.</returns>
+    /// <exception cref="FormatException">The signing config names no log of that form.</exception>
+    /// <exception cref="ServiceException">No timestamp or no log entry, or our own verifier would not accept the signature.</exception>
+    public Task<SignedBundle> SignSimplyAsync(SigningSession session, ArtifactDigest image, ReadOnlyMemory<byte> payload, CancellationToken cancel) => FinishAsync(
+        session,
+        session.Services.Simply,
+        () => session.SignArtifact(Artifact.FromContent(payload)),
+        bundle => ProveSimply(bundle, image, payload).Require(Policy.Exactly(session.Subject, session.Issuer, SimpleSignature.PredicateType)),
+        cancel);
+
+    /// <summary>The annotations of the layer that a kept bundle stands for.</summary>
+    public IReadOnlyDictionary<string, string> AnnotationsOf(ReadOnlyMemory<byte> bundle) => SimpleSignature.AnnotationsOf(bundle, instance.TrustedRoot);
+
+    /// <summary>Proves a signature in the form of cosign 1 and 2 that was kept as a bundle.</summary>
+    /// <exception cref="VerificationException">It proves nothing, or is no such bundle.</exception>
+    public ProvenSignature ProveSimply(ReadOnlyMemory<byte> bundle, ArtifactDigest image, ReadOnlyMemory<byte> payload)
+    {
+        try
+        {
+            return verifier.ProveImage(SimpleSignature.Parse(payload, SimpleSignature.AnnotationsOf(bundle, instance.TrustedRoot)), image, null, Proofs.Log);
+        }
+        catch (FormatException e)
+        {
+            throw new VerificationException("bundle.content", e.Message, inner: e);
+        }
+    }
+
+    /// <summary>
+    /// Whether a signature that was made before, by whatever build, says what one made now would say: by the identity at hand, of the same commit,
+    /// with the same annotations.
+    /// </summary>
+    /// <param name="token">The identity at hand.</param>
+    /// <exception cref="VerificationException">It does not; the exception says what differs.</exception>
+    public static VerifiedSignature MustBeAsNew(ProvenSignature signature, IdentityToken token, string predicateType, IReadOnlyDictionary<string, string> annotations)
+    {
+        string subject = token.ExpectedSubject ?? throw new VerificationException("policy.identity", "which subject this identity's certificates carry is not known before there is one");
+        VerifiedSignature verified = signature.Require(Policy.Exactly(subject, token.ExpectedIssuer, predicateType));
+        foreach ((int extension, string? claim) in token.ExpectedSource)
+        {
+            if (verified.Signer!.Extensions.TryGetValue(extension, out string? found) && found != claim)
+            {
+                throw new VerificationException("policy.extension", "the signature was made from another source", claim, found);
+            }
+        }
+
+        return verified.Annotations.Count == annotations.Count && annotations.All(annotation => verified.Annotations.GetValueOrDefault(annotation.Key) == annotation.Value)
+            ? verified
+            : throw new VerificationException("policy.annotation", "the signature has other annotations than are asked for now");
+    }
+
     /// <summary>Nothing is under way that could end when the certificate has: what is not stamped and logged by then is for the next certificate.</summary>
-    private async Task<SignedBundle> FinishAsync(SigningSession session, Func<FreshSignature> sign, Artifact artifact, string? predicateType, CancellationToken cancel)
+    private Task<SignedBundle> FinishAsync(SigningSession session, Func<FreshSignature> sign, Artifact artifact, string? predicateType, CancellationToken cancel) =>
+        FinishAsync(session, session.Services, sign, bundle => verifier.Verify(bundle, artifact, Policy.Exactly(session.Subject, session.Issuer, predicateType)), cancel);
+
+    private async Task<SignedBundle> FinishAsync(SigningSession session, SigningServices services, Func<FreshSignature> sign, Func<byte[], VerifiedSignature> verify, CancellationToken cancel)
     {
         TimeSpan left = session.ExpiresAt - Reserve - time.GetUtcNow();
         if (left <= TimeSpan.Zero)
@@ -158,7 +225,7 @@ public sealed class Signer(
             {
                 try
                 {
-                    return await StampAndLogAsync(session, sign(), artifact, predicateType, either.Token);
+                    return await StampAndLogAsync(services, sign(), verify, either.Token);
                 }
                 catch (ServiceException e) when (e.Failure == ServiceFailure.AlreadyLogged && more > 0)
                 {
@@ -172,22 +239,22 @@ public sealed class Signer(
         }
     }
 
-    private async Task<SignedBundle> StampAndLogAsync(SigningSession session, FreshSignature signed, Artifact artifact, string? predicateType, CancellationToken cancel)
+    private async Task<SignedBundle> StampAndLogAsync(SigningServices services, FreshSignature signed, Func<byte[], VerifiedSignature> verify, CancellationToken cancel)
     {
         (IReadOnlyList<byte[]> Answers, TimeSpan Took) stamps = ([], default), entries = ([], default);
         // In flight together: both need the signature alone (§2.1.5, §2.1.6). Where one fails for good, nobody waits for the other.
         await Parallel.ForEachAsync<Func<CancellationToken, Task>>(
             [
-                async stop => stamps = await MeasureAsync(session.Services.TimestampAuthorities.AskAsync(
+                async stop => stamps = await MeasureAsync(services.TimestampAuthorities.AskAsync(
                     retries, (service, each) => new TimestampAuthority(http, service).StampAsync(signed.Signature, each), stop)),
-                async stop => entries = await MeasureAsync(session.Services.Rekor.AskAsync(
+                async stop => entries = await MeasureAsync(services.Rekor.AskAsync(
                     retries, (service, each) => new Rekor(http, service).AddAsync(signed, each), stop)),
             ],
             new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = cancel },
             async (ask, stop) => await ask(stop));
 
         byte[] bundle = BundleWriter.Write(signed, entries.Answers, stamps.Answers);
-        return new SignedBundle(bundle, Accept(bundle, session, artifact, predicateType))                   // §2.1.8
+        return new SignedBundle(bundle, Accept(services, () => verify(bundle)))                             // §2.1.8
         {
             TimestampTook = stamps.Took,
             LogTook = entries.Took,
@@ -215,16 +282,16 @@ public sealed class Signer(
     }
 
     // What we would not accept nobody gets to see. The clause that refuses tells which service's answer it is about.
-    private VerifiedSignature Accept(byte[] bundle, SigningSession session, Artifact artifact, string? predicateType)
+    private static VerifiedSignature Accept(SigningServices services, Func<VerifiedSignature> verify)
     {
         try
         {
-            VerifiedSignature verified = verifier.Verify(bundle, artifact, Policy.Exactly(session.Subject, session.Issuer, predicateType));
-            RequireWitnesses("tlog.threshold", "transparency logs", session.Services.Rekor.Needed, verified.Logs);
-            RequireWitnesses("time.threshold", "timestamp authorities", session.Services.TimestampAuthorities.Needed, verified.Authorities);
+            VerifiedSignature verified = verify();
+            RequireWitnesses("tlog.threshold", "transparency logs", services.Rekor.Needed, verified.Logs);
+            RequireWitnesses("time.threshold", "timestamp authorities", services.TimestampAuthorities.Needed, verified.Authorities);
             return verified;
         }
-        catch (VerificationException e) when (Culprit(e.Step, session.Services) is { } service)
+        catch (VerificationException e) when (Culprit(e.Step, services) is { } service)
         {
             throw new ServiceException(
                 ServiceFailure.Nonsense, service, $"the answer of {service} is not accepted by our own verifier ({e.Reason}): {e.Message}", e);

@@ -101,7 +101,11 @@ internal sealed class World : IAsyncDisposable
 
     /// <inheritdoc cref="SignAll(string, ValueTuple{string, string}[])"/>
     /// <param name="repository">Keeps the signature, if not the image's own does.</param>
-    public ITaskItem[] SignAll(string image, string repository, params (string Name, string Value)[] annotations)
+    public ITaskItem[] SignAll(string image, string repository, params (string Name, string Value)[] annotations) => SignIn("", image, repository, annotations);
+
+    /// <inheritdoc cref="SignAll(string, ValueTuple{string, string}[])"/>
+    /// <param name="format"><c>ContainerSigningFormat</c>.</param>
+    public ITaskItem[] SignIn(string format, string image, string repository = "", params (string Name, string Value)[] annotations)
     {
         var task = new KeylessSignContainer
         {
@@ -113,6 +117,7 @@ internal sealed class World : IAsyncDisposable
             ContainerSigningAnnotations = [.. annotations.Select(annotation => new TaskItem(annotation.Name, new Dictionary<string, string> { ["Value"] = annotation.Value }))],
             ContainerSigningBundleDirectory = "bundles",
             ContainerSigningRepository = repository,
+            ContainerSigningFormat = format,
             SigstoreInstance = "client_trust_config.json",
         };
         Assert.IsTrue(task.Execute(), Said(task));

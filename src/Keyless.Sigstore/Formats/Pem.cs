@@ -5,6 +5,9 @@ namespace Keyless.Sigstore.Formats;
 /// <summary>PEM (RFC 7468) read strictly: known labels only, and nothing but white space between and around the blocks.</summary>
 internal static class Pem
 {
+    /// <summary>A certificate, with a line feed at its end.</summary>
+    public static string Write(byte[] certificate) => PemEncoding.WriteString("CERTIFICATE", certificate) + "\n";
+
     /// <summary>Whether the text is exactly one block with this label.</summary>
     public static bool TryReadOne(string text, string label, out byte[] der)
     {

@@ -57,6 +57,9 @@ public sealed class SigningConfig
     /// <exception cref="FormatException">The config does not name what signing needs, or whom the root does not know.</exception>
     public void MustNameServicesOf(TrustedRoot root, DateTimeOffset now, bool allowHttp) => Select(now, allowHttp).KnownTo(root, now);
 
+    /// <summary>Whether signatures in cosign 1 and 2's form can be made: they have a place for a log's promise, which Rekor v1 alone gives.</summary>
+    public bool CanSignSimply(DateTimeOffset now) => logs.Any(log => log.ApiVersion == 1 && log.Window.Contains(now));
+
     /// <summary>
     /// The services for one signature: those that are valid at the moment, of the highest API version spoken here, the newest
     /// of each operator, as many as the selector asks for (sigstore_trustroot.proto, <c>SigningConfig</c>).
@@ -90,7 +93,19 @@ public sealed class SigningConfig
             service.MustBeEncrypted(allowHttp);
         }
 
-        return new SigningServices(fulcio, rekor, timestamps);
+        return new SigningServices(fulcio, rekor, timestamps, CanSignSimply(now) ? ChooseSimply(now, allowHttp) : null);
+    }
+
+    /// <summary>A layer has one place for a log and one for an authority, however many the selectors ask for.</summary>
+    private ServiceChoice ChooseSimply(DateTimeOffset now, bool allowHttp)
+    {
+        ServiceChoice logs = Choose("rekorTlogUrls", this.logs, new Selector("ANY", null), [1], now);
+        foreach (Service log in logs.Candidates)
+        {
+            log.MustBeEncrypted(allowHttp);
+        }
+
+        return logs;
     }
 
     private static ServiceChoice Choose(string list, IReadOnlyList<Service> services, Selector selector, long[] spoken, DateTimeOffset now)
@@ -166,8 +181,17 @@ public sealed class SigningConfig
 }
 
 /// <summary>Whom to ask for one signature.</summary>
-internal sealed record SigningServices(ServiceChoice CertificateAuthorities, ServiceChoice Rekor, ServiceChoice TimestampAuthorities)
+/// <param name="SimpleRekor">For cosign 1 and 2's form; null where there is no Rekor v1.</param>
+internal sealed record SigningServices(ServiceChoice CertificateAuthorities, ServiceChoice Rekor, ServiceChoice TimestampAuthorities, ServiceChoice? SimpleRekor = null)
 {
+    /// <summary>For cosign 1 and 2's form: one of each.</summary>
+    /// <exception cref="FormatException">There is no Rekor v1.</exception>
+    public SigningServices Simply => this with
+    {
+        Rekor = SimpleRekor ?? throw new FormatException("the signing config names no Rekor v1 log, and signatures in cosign 1 and 2's form need one: use ContainerSigningFormat=bundle"),
+        TimestampAuthorities = TimestampAuthorities with { Needed = Math.Min(1, TimestampAuthorities.Needed) },
+    };
+
     public Service Fulcio => CertificateAuthorities.Candidates[0];
 
     /// <summary>
@@ -177,8 +201,11 @@ internal sealed record SigningServices(ServiceChoice CertificateAuthorities, Ser
     /// <exception cref="FormatException">Too few of a kind are known; the message names one that is not.</exception>
     public SigningServices KnownTo(TrustedRoot root, DateTimeOffset now) => new(
         CertificateAuthorities.KnownAs("certificate authority", Urls(root.CertificateAuthorities, now)),
-        Rekor.KnownAs("transparency log", [.. root.Logs.Where(log => log.Window.Contains(now)).Select(log => log.BaseUrl)]),
-        TimestampAuthorities.KnownAs("timestamp authority", Urls(root.TimestampAuthorities, now)));
+        Rekor.KnownAs("transparency log", LogUrls(root, now)),
+        TimestampAuthorities.KnownAs("timestamp authority", Urls(root.TimestampAuthorities, now)),
+        SimpleRekor?.KnownAs("transparency log", LogUrls(root, now)));
+
+    private static string[] LogUrls(TrustedRoot root, DateTimeOffset now) => [.. root.Logs.Where(log => log.Window.Contains(now)).Select(log => log.BaseUrl)];
 
     private static string[] Urls(IReadOnlyList<CertificateAuthority> authorities, DateTimeOffset now) =>
         [.. authorities.Where(authority => authority.Window.Contains(now)).Select(authority => authority.Uri)];

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using Keyless.Sigstore.Formats;
 
 namespace Keyless.Sigstore;
@@ -68,6 +69,110 @@ public sealed class SimpleSignature
             Annotation(annotations, Prefix + "certificate") is { } pem ? ReadCertificate(pem) : null,
             Annotation(annotations, Prefix + "bundle") is { } entry ? Reading("tlog.missing", "bundle", entry, ReadEntry) : null,
             Annotation(annotations, Prefix + "rfc3161timestamp") is { } timestamp ? Reading("time.token", "rfc3161timestamp", timestamp, ReadTimestamp) : null);
+    }
+
+    /// <summary>The payload that is signed for an image, byte for byte as cosign writes it (sigstore, pkg/signature/payload).</summary>
+    /// <param name="reference">What the image is called, without tag and digest. Signed, and compared by nobody.</param>
+    /// <param name="annotations">Sorted by name; where there are none the member is null.</param>
+    public static byte[] WritePayload(ArtifactDigest image, string reference, IReadOnlyDictionary<string, string> annotations)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, BundleWriter.Plain))
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("critical");
+            json.WriteStartObject("identity");
+            json.WriteString("docker-reference", reference);
+            json.WriteEndObject();
+            json.WriteStartObject("image");
+            json.WriteString("docker-manifest-digest", $"{image.Algorithm}:{image.Hex}");
+            json.WriteEndObject();
+            json.WriteString("type", "cosign container image signature");
+            json.WriteEndObject();
+            WriteAnnotations(json, annotations);
+            json.WriteEndObject();
+        }
+
+        // Go escapes these wherever they stand, and outside of strings they do not stand.
+        string text = Encoding.UTF8.GetString(buffer.ToArray())
+            .Replace("<", @"\u003c", StringComparison.Ordinal)
+            .Replace(">", @"\u003e", StringComparison.Ordinal)
+            .Replace("&", @"\u0026", StringComparison.Ordinal);
+        return Encoding.UTF8.GetBytes(text);
+    }
+
+    private static void WriteAnnotations(Utf8JsonWriter json, IReadOnlyDictionary<string, string> annotations)
+    {
+        if (annotations.Count == 0)
+        {
+            json.WriteNull("optional");
+            return;
+        }
+
+        json.WriteStartObject("optional");
+        foreach ((string name, string value) in annotations.OrderBy(annotation => annotation.Key, StringComparer.Ordinal))
+        {
+            json.WriteString(name, value);
+        }
+
+        json.WriteEndObject();
+    }
+
+    /// <summary>The layer's annotations, sorted by name, for a signature over the payload that was kept as a bundle.</summary>
+    /// <param name="bundle">A message signature with an entry of Rekor v1.</param>
+    /// <param name="root">Has the chain that verifiers without a trusted root look for in the signature.</param>
+    /// <exception cref="FormatException">Not such a bundle.</exception>
+    public static IReadOnlyDictionary<string, string> AnnotationsOf(ReadOnlyMemory<byte> bundle, TrustedRoot root)
+    {
+        Bundle signed = Bundle.Parse(bundle);
+        if (signed.Content is not MessageSignature || signed.Certificates.Count == 0 || signed.LogEntries is not [{ SignedEntryTimestamp: { } promise } entry] || signed.Timestamps.Count > 1)
+        {
+            throw new FormatException("not a message signature with a certificate, one promised log entry and at most one timestamp");
+        }
+
+        var annotations = new SortedDictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["dev.cosignproject.cosign/signature"] = Convert.ToBase64String(signed.Content.Signature),
+            [Prefix + "bundle"] = Json(json => WriteEntry(json, entry, promise)),
+            [Prefix + "certificate"] = Pem.Write(signed.Certificates[0]),
+            [Prefix + "chain"] = string.Concat(root.ChainOf(Formats.Certificate.Parse(signed.Certificates[0])).Select(Pem.Write)),
+        };
+        if (signed.Timestamps is [var timestamp])
+        {
+            annotations[Prefix + "rfc3161timestamp"] = Json(json =>
+            {
+                json.WriteStartObject();
+                json.WriteBase64String("SignedRFC3161Timestamp", timestamp);
+                json.WriteEndObject();
+            });
+        }
+
+        return annotations;
+    }
+
+    // cosign, pkg/cosign/bundle/rekor.go.
+    private static void WriteEntry(Utf8JsonWriter json, LogEntry entry, byte[] promise)
+    {
+        json.WriteStartObject();
+        json.WriteBase64String("SignedEntryTimestamp", promise);
+        json.WriteStartObject("Payload"u8);
+        json.WriteBase64String("body", entry.Body);
+        json.WriteNumber("integratedTime", entry.IntegratedTime);
+        json.WriteNumber("logIndex", entry.LogIndex);
+        json.WriteString("logID", Convert.ToHexStringLower(entry.LogId));
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    private static string Json(Action<Utf8JsonWriter> content)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, BundleWriter.Plain))
+        {
+            content(json);
+        }
+
+        return Encoding.UTF8.GetString(buffer.ToArray());
     }
 
     // The standard alphabet with padding, as cosign writes it.

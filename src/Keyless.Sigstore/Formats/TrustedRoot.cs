@@ -37,6 +37,12 @@ public sealed class TrustedRoot
 
     internal IReadOnlyList<CertificateAuthority> CertificateAuthorities { get; private set; } = [];
 
+    /// <summary>DER of the certificates above a leaf, the nearest first; none where no authority has issued it.</summary>
+    internal IReadOnlyList<byte[]> ChainOf(Certificate leaf) =>
+        CertificateAuthorities.FirstOrDefault(authority => authority.First is { } first && leaf.Issuer.AsSpan().SequenceEqual(first.Subject) && CertificateAuthority.Issued(first, authority.Keys[0], leaf)) is { } issuer
+            ? [.. issuer.Certificates.Select(certificate => certificate.Der)]
+            : [];
+
     internal IReadOnlyList<CertificateAuthority> TimestampAuthorities { get; private set; } = [];
 
     /// <summary>One log's key may be listed with several windows, and under several names.</summary>

@@ -63,6 +63,19 @@ public sealed class IdentityToken
     /// <summary>The issuer Fulcio will write into the certificate.</summary>
     public string ExpectedIssuer { get; }
 
+    /// <summary>
+    /// Where the build comes from, as Fulcio's extensions of these numbers say it: repository, commit and ref (fulcio, docs/oid-info.md). Null where
+    /// the token does not say.
+    /// </summary>
+    internal IReadOnlyDictionary<int, string?> ExpectedSource => new Dictionary<int, string?>
+    {
+        [12] = (Claim("repository") ?? Claim("project_path")) is { } repository && Uri.TryCreate(ExpectedSubject, UriKind.Absolute, out Uri? subject)
+            ? $"{subject.GetLeftPart(UriPartial.Authority)}/{repository}"
+            : null,
+        [13] = Claim("sha"),
+        [14] = Claim("ref_path") ?? Claim("ref"),
+    };
+
     /// <summary>For the request to Fulcio, and nowhere else.</summary>
     internal string Secret { get; }
 

@@ -1,0 +1,166 @@
+using System.Collections.Concurrent;
+using System.Net;
+
+namespace Keyless.Oci;
+
+/// <content>
+/// Tags that several writers add to: the referrers fallback tag and cosign's <c>.sig</c> tag. Nobody's entry may be lost, ours included.
+/// </content>
+public sealed partial class Registry
+{
+    private readonly ConcurrentDictionary<string, SemaphoreSlim> turns = new(StringComparer.Ordinal);
+
+    /// <summary>Adds a signature in the form of cosign 1 and 2 to those that the image has under its <c>.sig</c> tag.</summary>
+    /// <param name="upload">A place for the payload, if one was opened; null otherwise.</param>
+    /// <returns><c>registry/repository:tag</c>.</returns>
+    public async Task<string> AddSignatureAsync(Digest image, SignatureLayer layer, BlobUpload? upload, CancellationToken cancel)
+    {
+        string tag = $"{image.Algorithm}-{image.Hex}.sig";
+        await PushAsync(layer.Content, upload, cancel);
+        await ChangeTagAsync(tag, stop => FindSignaturesAsync(tag, stop), layer.IsIn, (signatures, stop) => AddAsync(tag, layer, signatures, stop), addsSlowly: true, cancel);
+        return $"{host}/{repository}:{tag}";
+    }
+
+    private async Task<(byte[] Bytes, string MediaType)> AddAsync(string tag, SignatureLayer layer, Manifest? signatures, CancellationToken cancel)
+    {
+        if (signatures?.Layers.Count >= Limits.IndexEntries)
+        {
+            throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the image already has {Limits.IndexEntries} signatures");
+        }
+
+        byte[] config = layer.AppendToConfig(signatures?.Config is { } there ? await FindBlobAsync(there, cancel) : null, signatures?.Layers ?? []);
+        Digest digest = await PushBlobAsync(config, cancel);
+        try
+        {
+            return (layer.AppendToManifest(signatures, digest, config.Length), signatures?.MediaType ?? MediaTypes.OciManifest);
+        }
+        catch (FormatException e)
+        {
+            throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, ManifestPath(tag), e.Message);
+        }
+    }
+
+    private async Task<(Manifest Manifest, string? ETag)?> FindSignaturesAsync(string tag, CancellationToken cancel)
+    {
+        try
+        {
+            (Manifest Manifest, string? ETag) found = await GetManifestAsync(tag, null, Limits.ManifestBytes, cancel);
+            return !found.Manifest.IsIndex
+                ? found
+                : throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, ManifestPath(tag), "the tag of the signatures holds an image index");
+        }
+        catch (RegistryException e) when (e.Failure == RegistryFailure.NotFound)
+        {
+            return null;
+        }
+    }
+
+    private async Task<byte[]?> FindBlobAsync(Descriptor blob, CancellationToken cancel)
+    {
+        try
+        {
+            return await GetBlobAsync(blob, Limits.ManifestBytes, cancel);
+        }
+        catch (RegistryException e) when (e.Failure is RegistryFailure.NotFound or RegistryFailure.TooLarge or RegistryFailure.Nonsense)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>
+    /// Read, add, write, and read again until the entry is there and nobody else writes. Most registries, distribution 2.8 among them, answer an
+    /// ETag without honouring If-Match, and cosign writes without looking afterwards: whoever read before us writes over our entry. So it is
+    /// looked for once more when such a writer has had its time.
+    /// </summary>
+    /// <param name="find">What the tag holds now, with its ETag; null where there is no such tag.</param>
+    /// <param name="isThere">Whether our entry is in it.</param>
+    /// <param name="add">The manifest with our entry added, and its media type. What others wrote stays.</param>
+    /// <param name="addsSlowly">Whether adding takes requests, in which somebody else may write.</param>
+    private async Task ChangeTagAsync(
+        string tag,
+        Func<CancellationToken, Task<(Manifest Manifest, string? ETag)?>> find,
+        Func<Manifest, bool> isThere,
+        Func<Manifest?, CancellationToken, Task<(byte[] Bytes, string MediaType)>> add,
+        bool addsSlowly,
+        CancellationToken cancel)
+    {
+        // Each subject has a tag of its own; only what is attached to one subject waits for one another.
+        SemaphoreSlim turn = turns.GetOrAdd(tag, _ => new SemaphoreSlim(1, 1));
+        await turn.WaitAsync(cancel);
+        try
+        {
+            for (int attempt = 0; attempt < Limits.TagAttempts; attempt++)
+            {
+                if (attempt > 0)
+                {
+                    await Task.Delay(Limits.TagDelay * Random.Shared.NextDouble(), settings.Time, cancel);
+                }
+
+                long began = settings.Time.GetTimestamp();
+                (Manifest Manifest, string? ETag)? current = await find(cancel);
+                if (attempt == 0 && current is { } there && isThere(there.Manifest))
+                {
+                    return;
+                }
+
+                if (current is { } mine && isThere(mine.Manifest)
+                    ? await IsSettledAsync(mine.Manifest.Digest, began)
+                    : await WriteAsync(current) is { } written && await IsSettledAsync(written, began))
+                {
+                    return;
+                }
+            }
+        }
+        finally
+        {
+            turn.Release();
+        }
+
+        throw Failed(RegistryFailure.Refused, HttpMethod.Put, ManifestPath(tag), $"the entry was lost {Limits.TagAttempts} times to other writers of this tag");
+
+        // Null where somebody else was faster.
+        async Task<Digest?> WriteAsync((Manifest Manifest, string? ETag)? current)
+        {
+            (byte[] bytes, string mediaType) = await add(current?.Manifest, cancel);
+            if (bytes.Length > Limits.ManifestBytes)
+            {
+                throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"what it lists would be larger than {Limits.ManifestBytes} bytes");
+            }
+
+            if (addsSlowly && (await find(cancel))?.Manifest.Digest != current?.Manifest.Digest)
+            {
+                return null;
+            }
+
+            string? condition = Condition(current?.ETag);
+            try
+            {
+                await PutManifestAsync(bytes, mediaType, tag, condition, cancel);
+                return Digest.Of(bytes);
+            }
+            catch (RegistryException e) when (e.Status is HttpStatusCode.PreconditionFailed)
+            {
+                // Harbor answers 412 for a tag that is immutable, too. Only where the tag has moved was it our condition that failed.
+                return condition is not null && (await find(cancel))?.ETag != condition ? null : throw Unwritable(e);
+            }
+            catch (RegistryException e) when (e.Failure == RegistryFailure.Refused && current is not null)
+            {
+                throw Unwritable(e);
+            }
+        }
+
+        async Task<bool> IsSettledAsync(Digest seen, long began)
+        {
+            TimeSpan theirs = 3 * settings.Time.GetElapsedTime(began);
+            await Task.Delay(theirs < Limits.ShortestTagCheck ? Limits.ShortestTagCheck : theirs > Limits.LongestTagCheck ? Limits.LongestTagCheck : theirs, settings.Time, cancel);
+            return await find(cancel) is { } now && now.Manifest.Digest == seen && isThere(now.Manifest);
+        }
+    }
+
+    /// <summary>Where tags are immutable (ECR, Harbor), a first signature can be listed and no second.</summary>
+    private static RegistryException Unwritable(RegistryException refusal) => new(
+        refusal.Failure,
+        $"{refusal.Message}; this tag lists what was said of the image, and has to stay writable: except sha256-* where the registry makes tags immutable",
+        refusal.Status,
+        refusal);
+}
