@@ -15,6 +15,8 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
     private const string CodeSigning = "1.3.6.1.5.5.7.3.3";
     private const string SctList = "1.3.6.1.4.1.11129.2.4.2";
 
+    private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(10);
+
     private readonly Lock gate = new();
     private readonly Hierarchy authority = Hierarchy.Create(TrustMaterial.StartOf(time));
 
@@ -58,10 +60,26 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
 
     /// <summary>A certificate for this key and these claims, its SCT embedded.</summary>
     /// <exception cref="FormatException">The claims name nobody.</exception>
-    internal X509Certificate2 Issue(byte[] spki, JsonObject identity)
+    internal X509Certificate2 Issue(byte[] spki, JsonObject identity, FulcioLie? lie = null)
     {
-        var from = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds());
-        return Issue(spki, Extensions(spki, identity), from, from.AddMinutes(10), tbs => [log.Add(Intermediate.Certificate.PublicKey.ExportSubjectPublicKeyInfo(), tbs)]);
+        using var stranger = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        byte[] certified = lie == FulcioLie.OtherKey ? stranger.ExportSubjectPublicKeyInfo() : spki;
+        JsonObject named = lie == FulcioLie.OtherIdentity ? SomebodyElse(identity) : identity;
+        TimeSpan left = lie switch
+        {
+            FulcioLie.Expired => TimeSpan.FromMinutes(-1),
+            FulcioLie.EndsSoon => TimeSpan.FromSeconds(70),
+            _ => Lifetime,
+        };
+        CtLog? promising = lie switch
+        {
+            FulcioLie.NoSct => null,
+            FulcioLie.ForeignSct => new CtLog(time),
+            _ => log,
+        };
+        DateTimeOffset to = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds()) + left;
+        return Issue(certified, Extensions(certified, named), to - Lifetime, to,
+            tbs => promising is null ? [] : [promising.Add(Intermediate.Certificate.PublicKey.ExportSubjectPublicKeyInfo(), tbs)]);
     }
 
     /// <summary>A certificate with these extensions and, last, the SCTs that <paramref name="scts"/> returns for its TBS; none of them: no SCT list.</summary>
@@ -106,7 +124,7 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
         {
             SigningRequest request = await read(context);
             JsonObject identity = claims(request.Credentials?.OidcIdentityToken ?? Bearer(context) ?? throw new FormatException("no identity token"));
-            return answer(Issue(ProvenKey(request, identity), identity));
+            return answer(Issue(ProvenKey(request, identity), identity, context.Lie<FulcioLie>()));
         }
         catch (FormatException e)
         {
@@ -116,6 +134,21 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
         {
             return Answers.GatewayError(e.Message, e.StatusCode);
         }
+    }
+
+    /// <summary>Another person or workflow, or whoever else, of the same issuer.</summary>
+    private static JsonObject SomebodyElse(JsonObject identity)
+    {
+        JsonObject other = identity.ContainsKey("job_workflow_ref") ? OidcIssuer.SomebodyElse() : [];
+        if (identity.ContainsKey("email"))
+        {
+            (other["email"], other["email_verified"]) = ("somebody-else@example.com", true);
+        }
+
+        other["sub"] ??= "https://somebody-else.example";
+        other["iss"] = identity["iss"]?.DeepClone();
+        other["federated_claims"] = identity["federated_claims"]?.DeepClone();
+        return other;
     }
 
     /// <summary>Version 1 has the PEM of the key in base64, under other names; the token is in the header.</summary>

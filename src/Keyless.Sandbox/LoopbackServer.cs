@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
@@ -16,9 +17,20 @@ public sealed class LoopbackServer : IAsyncDisposable
     /// <summary>No request to a signing service is near this; a token, a certificate request and a bundle are kilobytes.</summary>
     internal const long LargestSmallBody = 1 << 20;
 
-    private readonly WebApplication application;
+    private readonly Traffic traffic;
+    private readonly TimeProvider time;
+    private readonly Action<IEndpointRouteBuilder> map;
+    private readonly long largestBody;
+    private readonly SemaphoreSlim turn = new(1);
+    private WebApplication application = null!;
+    private Socket? holder;
+    private bool disposed;
 
-    private LoopbackServer(string part, WebApplication application) => (Part, this.application) = (part, application);
+    private LoopbackServer(string part, Traffic traffic, TimeProvider time, Action<IEndpointRouteBuilder> map, long largestBody)
+    {
+        (Part, this.traffic, this.time, this.map, this.largestBody) = (part, traffic, time, map, largestBody);
+        Faults = new Faults(time);
+    }
 
     public string Part { get; }
 
@@ -36,6 +48,9 @@ public sealed class LoopbackServer : IAsyncDisposable
     /// </summary>
     public RequestDelegate? Intercept { get; set; }
 
+    /// <summary>What goes wrong with requests that an <see cref="Intercept"/> has let pass.</summary>
+    public Faults Faults { get; }
+
     /// <param name="part">Name in <see cref="Traffic"/>.</param>
     /// <param name="port">0 for any free one.</param>
     /// <param name="time">For the times in <paramref name="traffic"/> only.</param>
@@ -51,6 +66,76 @@ public sealed class LoopbackServer : IAsyncDisposable
         long largestBody = LargestSmallBody,
         CancellationToken cancel = default)
     {
+        var server = new LoopbackServer(part, traffic, time, map, largestBody);
+        await server.ListenAsync(port, cancel);
+        string address = server.application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
+        server.BaseUrl = new Uri(address);
+        return server;
+    }
+
+    /// <summary>From here on connections are refused; requests under way have a second to end.</summary>
+    public async Task StopAsync(CancellationToken cancel = default)
+    {
+        await turn.WaitAsync(cancel);
+        try
+        {
+            if (!disposed)
+            {
+                await application.StopAsync(cancel);
+                HoldPort();
+            }
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    /// <summary>Answers again after <see cref="StopAsync"/>, on the same port; the part knows what it knew.</summary>
+    public async Task RestartAsync(CancellationToken cancel = default)
+    {
+        await turn.WaitAsync(cancel);
+        try
+        {
+            if (!disposed)
+            {
+                await application.DisposeAsync();
+                await ListenAsync(BaseUrl.Port, cancel);
+                holder?.Dispose();
+                holder = null;
+            }
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await turn.WaitAsync();
+        try
+        {
+            disposed = true;
+            holder?.Dispose();
+            await application.DisposeAsync();
+        }
+        finally
+        {
+            turn.Release();
+        }
+    }
+
+    /// <summary>Stops now and starts again after this time, while the caller goes on.</summary>
+    internal void StopFor(TimeSpan down) => Task.Run(async () =>
+    {
+        await StopAsync();
+        await Task.Delay(down);
+        await RestartAsync();
+    });
+
+    private async Task ListenAsync(int port, CancellationToken cancel)
+    {
         // The empty builder reads no appsettings.json, no ASPNETCORE_… variables and no arguments, and logs nowhere.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Services.AddRoutingCore();
@@ -64,9 +149,8 @@ public sealed class LoopbackServer : IAsyncDisposable
             kestrel.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http1);
         });
 
-        WebApplication application = builder.Build();
-        var server = new LoopbackServer(part, application);
-        application.Use((context, next) => server.AnswerAsync(context, next, traffic, time));
+        application = builder.Build();
+        application.Use(AnswerAsync);
         map(application);
         try
         {
@@ -77,18 +161,20 @@ public sealed class LoopbackServer : IAsyncDisposable
             await application.DisposeAsync();
             throw;
         }
-
-        string address = application.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Single();
-        server.BaseUrl = new Uri(address);
-        return server;
     }
 
-    /// <summary>From here on connections are refused; requests under way have a second to end.</summary>
-    public Task StopAsync(CancellationToken cancel = default) => application.StopAsync(cancel);
+    /// <summary>A socket that is bound and does not listen: connections are refused, and nobody else is given the port meanwhile.</summary>
+    private void HoldPort()
+    {
+        // Elsewhere it would keep the port from ourselves, too.
+        if (OperatingSystem.IsLinux() && holder is null)
+        {
+            holder = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            holder.Bind(new IPEndPoint(IPAddress.Loopback, BaseUrl.Port));
+        }
+    }
 
-    public ValueTask DisposeAsync() => application.DisposeAsync();
-
-    private async Task AnswerAsync(HttpContext context, RequestDelegate next, Traffic traffic, TimeProvider time)
+    private async Task AnswerAsync(HttpContext context, RequestDelegate next)
     {
         HttpRequest request = context.Request;
         long began = traffic.Next();
@@ -154,7 +240,8 @@ public sealed class LoopbackServer : IAsyncDisposable
                 return;
             }
         }
-        await next(context);
+
+        await (Faults.Next(context.Request) is { } fault ? fault.AnswerAsync(new FaultyRequest(this, context, next, time)) : next(context));
     }
 
     /// <summary>Knows at once that the connection was aborted here; Kestrel cancels its token a little later, on another thread.</summary>

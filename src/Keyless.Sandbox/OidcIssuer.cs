@@ -135,7 +135,7 @@ public sealed class OidcIssuer : IDisposable
             ["scopes_supported"] = new JsonArray("openid"),
         }));
         routes.MapGet("/.well-known/jwks", context => context.Response.WriteJsonAsync(Keys()));
-        routes.MapGet("/github/token", context => AnswerJobAsync(context, audience => CreateToken(audience)));
+        routes.MapGet("/github/token", context => AnswerJobAsync(context, audience => TokenFor(audience, context.Lie<IssuerLie>())));
         Places.Map(routes);
         Dex.Map(routes);
     }
@@ -160,10 +160,21 @@ public sealed class OidcIssuer : IDisposable
         return context.Response.WriteJsonAsync(new JsonObject { ["value"] = create(audience) });
     }
 
+    private string TokenFor(string audience, IssuerLie? lie) => lie switch
+    {
+        IssuerLie.OtherAudience => CreateToken($"not-{audience}"),
+        IssuerLie.Expired => CreateToken(audience, lifetime: TimeSpan.FromMinutes(-1)),
+        IssuerLie.OtherIdentity => Sign("", SomebodyElse(), audience, lifetime: null),
+        _ => CreateToken(audience),
+    };
+
     private bool IsRequestToken(string authorization) =>
         authorization.Split(' ', 2) is [var scheme, var token]
         && scheme.Equals("bearer", StringComparison.OrdinalIgnoreCase)
         && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(token), Encoding.UTF8.GetBytes(RequestToken));
+
+    /// <summary>The claims of a workflow that no test signs with.</summary>
+    internal static JsonObject SomebodyElse() => GitHubClaims("other-org", "other-repo", ".github/workflows/publish.yml", "refs/heads/main");
 
     private static JsonObject GitHubClaims(string owner, string name, string workflow, string reference)
     {

@@ -198,15 +198,19 @@ public sealed partial class Registry
             throw new RegistryError(412, "PRECONDITION_FAILED", $"{reference} is another manifest by now");
         }
 
-        content.PutManifest(name, byDigest ? null : reference, manifest);
+        RegistryLie? lie = context.Lie<RegistryLie>();
+        if (lie != RegistryLie.StoresNothing)
+        {
+            content.PutManifest(name, byDigest ? null : reference, lie == RegistryLie.DoesNotList ? manifest with { Subject = null } : manifest);
+        }
 
         // distribution-spec, "Pushing Manifests with Subject": the header says that the client need not keep the fallback tag.
-        if (ReferrersApi && !Quirks.ReferrersLeadElsewhere && manifest.Subject is { } subject)
+        if (ReferrersApi && !Quirks.ReferrersLeadElsewhere && lie != RegistryLie.ForgetsSubject && manifest.Subject is { } subject)
         {
             context.Response.Headers["OCI-Subject"] = subject;
         }
 
-        Created(context, $"/v2/{name}/manifests/{manifest.Digest}", manifest.Digest);
+        Created(context, $"/v2/{name}/manifests/{manifest.Digest}", lie == RegistryLie.OtherDigest ? RegistryDigest.Of([.. bytes, (byte)'\n']) : manifest.Digest);
     }
 
     /// <summary>What the quirks have against a manifest.</summary>

@@ -51,10 +51,10 @@ public sealed class RekorV1
     public void Map(IEndpointRouteBuilder routes)
     {
         routes.MapPost("/api/v1/log/entries", (Delegate)PostAsync);
-        routes.MapGet("/api/v1/log/entries/{id}", (string id) =>
-            Find(id) is { } entry ? Answers.Json(entry) : Answers.RestError("there is no such entry in the transparency log", StatusCodes.Status404NotFound));
-        routes.MapGet("/api/v1/log/entries", (long logIndex) =>
-            Find(logIndex) is { } entry ? Answers.Json(entry) : Answers.RestError("there is no such entry in the transparency log", StatusCodes.Status404NotFound));
+        routes.MapGet("/api/v1/log/entries/{id}", (HttpContext context, string id) =>
+            Find(id, context.Lie<RekorLie>()) is { } entry ? Answers.Json(entry) : Answers.RestError("there is no such entry in the transparency log", StatusCodes.Status404NotFound));
+        routes.MapGet("/api/v1/log/entries", (HttpContext context, long logIndex) =>
+            Find(logIndex, context.Lie<RekorLie>()) is { } entry ? Answers.Json(entry) : Answers.RestError("there is no such entry in the transparency log", StatusCodes.Status404NotFound));
         routes.MapPost("/api/v1/log/entries/retrieve", (Delegate)RetrieveAsync);
         routes.MapGet("/api/v1/log/publicKey", () => Results.Text(PemEncoding.WriteString("PUBLIC KEY", Spki) + "\n", "application/x-pem-file"));
         routes.MapGet("/api/v1/log", () => Answers.Json(State()));
@@ -77,41 +77,43 @@ public sealed class RekorV1
     }
 
     /// <summary>The entry as the log answers it, proven against the tree of this moment; null if there is none.</summary>
-    internal JsonObject? Find(string id)
+    internal JsonObject? Find(string id, RekorLie? lie = null)
     {
         lock (gate)
         {
             // An id is the tree's, 16 digits, and the leaf hash, 64; the leaf hash alone will do.
             string prefix = TreeId.ToString("x16", CultureInfo.InvariantCulture);
             string leaf = id.Length == 80 && id.StartsWith(prefix, StringComparison.Ordinal) ? id[16..] : id;
-            return indexes.TryGetValue(leaf, out int index) ? new JsonObject { [prefix + leaf] = Entry(index) } : null;
+            if (!indexes.TryGetValue(leaf, out int index))
+            {
+                return null;
+            }
+
+            if (RekorForgery.Body(entries[index].Body, lie) is { } other)
+            {
+                return Find(Add(other).Id);
+            }
+
+            return new JsonObject { [prefix + leaf] = Entry(index, lie) };
         }
     }
 
     /// <summary>The entry with this global index.</summary>
-    internal JsonObject? Find(long logIndex)
+    internal JsonObject? Find(long logIndex, RekorLie? lie = null)
     {
         lock (gate)
         {
             long index = logIndex - FirstIndex;
-            return index >= 0 && index < entries.Count ? Find(Convert.ToHexStringLower(MerkleTree.LeafHash(entries[(int)index].Body))) : null;
+            return index >= 0 && index < entries.Count ? Find(Convert.ToHexStringLower(MerkleTree.LeafHash(entries[(int)index].Body)), lie) : null;
         }
     }
 
     /// <summary>The signed entry timestamp: over the RFC 8785 form of these four members. The index is the global one.</summary>
-    internal byte[] SignEntry(string body, long integratedTime, long logIndex)
-    {
-        var signed = new JsonObject { ["body"] = body, ["integratedTime"] = integratedTime, ["logID"] = Convert.ToHexStringLower(LogId), ["logIndex"] = logIndex };
-        return Sign(CanonicalJson.Bytes(signed));
-    }
+    internal byte[] SignEntry(string body, long integratedTime, long logIndex) => Sign(EntryInput(body, integratedTime, LogId, logIndex));
 
-    internal string SignCheckpoint(long size, byte[] root)
-    {
-        string text = Checkpoint.Text(Origin, size, root);
-        return Checkpoint.Note(text, host, LogId, Sign(Checkpoint.Bytes(text)));
-    }
+    internal string SignCheckpoint(long size, byte[] root) => SignCheckpoint(size, root, Key);
 
-    internal byte[] Sign(byte[] data) => Key.SignData(data, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
+    internal byte[] Sign(byte[] data) => Sign(data, Key);
 
     private async Task<IResult> PostAsync(HttpContext context)
     {
@@ -126,7 +128,7 @@ public sealed class RekorV1
             }
 
             context.Response.Headers.ETag = id;
-            return Answers.Json(Find(id)!, StatusCodes.Status201Created);
+            return Answers.Json(Find(id, context.Lie<RekorLie>())!, StatusCodes.Status201Created);
         }
         catch (BadHttpRequestException e)
         {
@@ -142,8 +144,8 @@ public sealed class RekorV1
             SearchQuery query = await Answers.ReadAsync<SearchQuery>(context);
             IEnumerable<JsonObject?> found =
             [
-                .. (query.EntryUUIDs ?? []).Select(Find),
-                .. (query.LogIndexes ?? []).Select(Find),
+                .. (query.EntryUUIDs ?? []).Select(id => Find(id)),
+                .. (query.LogIndexes ?? []).Select(index => Find(index)),
                 .. (query.Entries ?? []).Select(entry => Find(Convert.ToHexStringLower(MerkleTree.LeafHash(RekorV1Entry.Canonical(entry))))),
             ];
             return Answers.Json(new JsonArray([.. found.Where(entry => entry is not null)]));
@@ -154,31 +156,51 @@ public sealed class RekorV1
         }
     }
 
-    private JsonObject Entry(int index)
+    private JsonObject Entry(int index, RekorLie? lie)
     {
         (byte[] body, long integratedTime) = entries[index];
         string base64 = Convert.ToBase64String(body);
-        byte[] root = tree.Root();
+        byte[] id = lie == RekorLie.ForeignLogId ? RekorForgery.LogId() : LogId;
+        MerkleTree proving = lie == RekorLie.ProofOfOtherTree ? RekorForgery.Tree(tree.Size) : tree;
+        byte[] root = proving.Root();
+        using var stranger = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        byte[] promise = Sign(EntryInput(base64, integratedTime, id, FirstIndex + index), lie == RekorLie.SetByOtherKey ? stranger : Key);
         return new JsonObject
         {
             ["body"] = base64,
             ["integratedTime"] = integratedTime,
-            ["logID"] = Convert.ToHexStringLower(LogId),
+            ["logID"] = Convert.ToHexStringLower(id),
             ["logIndex"] = FirstIndex + index,
             ["verification"] = new JsonObject
             {
                 ["inclusionProof"] = new JsonObject
                 {
-                    ["checkpoint"] = SignCheckpoint(tree.Size, root),
-                    ["hashes"] = new JsonArray([.. tree.InclusionProof(index, tree.Size).Select(hash => (JsonNode)Convert.ToHexStringLower(hash))]),
+                    ["checkpoint"] = SignCheckpoint(proving.Size, root, lie == RekorLie.CheckpointByOtherKey ? stranger : Key),
+                    ["hashes"] = new JsonArray([.. proving.InclusionProof(index, proving.Size).Select(hash => (JsonNode)Convert.ToHexStringLower(hash))]),
                     ["logIndex"] = index,
                     ["rootHash"] = Convert.ToHexStringLower(root),
-                    ["treeSize"] = tree.Size,
+                    ["treeSize"] = proving.Size,
                 },
-                ["signedEntryTimestamp"] = Convert.ToBase64String(SignEntry(base64, integratedTime, FirstIndex + index)),
+                ["signedEntryTimestamp"] = Convert.ToBase64String(promise),
             },
         };
     }
+
+    private static byte[] EntryInput(string body, long integratedTime, byte[] logId, long logIndex) => CanonicalJson.Bytes(new JsonObject
+    {
+        ["body"] = body,
+        ["integratedTime"] = integratedTime,
+        ["logID"] = Convert.ToHexStringLower(logId),
+        ["logIndex"] = logIndex,
+    });
+
+    private string SignCheckpoint(long size, byte[] root, ECDsa key)
+    {
+        string text = Checkpoint.Text(Origin, size, root);
+        return Checkpoint.Note(text, host, LogId, Sign(Checkpoint.Bytes(text), key));
+    }
+
+    private static byte[] Sign(byte[] data, ECDsa key) => key.SignData(data, HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence);
 
     private JsonObject State()
     {

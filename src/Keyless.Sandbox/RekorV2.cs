@@ -68,11 +68,7 @@ public sealed class RekorV2
 
     public void Map(IEndpointRouteBuilder routes) => routes.MapPost("/api/v2/log/entries", (Delegate)PostAsync);
 
-    internal string SignCheckpoint(long size, byte[] root)
-    {
-        string text = Checkpoint.Text(host, size, root);
-        return Checkpoint.Note(text, host, KeyId, Sign(Checkpoint.Bytes(text)));
-    }
+    internal string SignCheckpoint(long size, byte[] root) => SignCheckpoint(size, root, Sign);
 
     internal byte[] Sign(byte[] data)
     {
@@ -87,7 +83,9 @@ public sealed class RekorV2
     }
 
     /// <summary>Logs a body and returns its TransparencyLogEntry; null if the log has it already, at <paramref name="index"/>.</summary>
-    internal Task<JsonObject>? Add(byte[] body, out int index, CancellationToken cancel)
+    internal Task<JsonObject>? Add(byte[] body, out int index, CancellationToken cancel) => Add(body, out index, null, cancel);
+
+    private Task<JsonObject>? Add(byte[] body, out int index, RekorLie? lie, CancellationToken cancel)
     {
         lock (gate)
         {
@@ -97,10 +95,15 @@ public sealed class RekorV2
             }
 
             index = Append(body);
+            if (RekorForgery.Body(body, lie) is { } other)
+            {
+                (body, index) = (other, Append(other));
+            }
+
             Task<SignedTree> covering = CheckpointInterval > TimeSpan.Zero
                 ? next ??= Task.Run(SignLaterAsync, CancellationToken.None)
                 : Task.FromResult(SignNow());
-            return ProveAsync(body, index, covering, cancel);
+            return ProveAsync(body, index, covering, lie, cancel);
         }
     }
 
@@ -109,7 +112,7 @@ public sealed class RekorV2
         try
         {
             byte[] body = RekorV2Entry.Canonical(await Answers.ReadAsync<RekorV2Entry.AddRequest>(context));
-            if (Add(body, out int index, context.RequestAborted) is { } entry)
+            if (Add(body, out int index, context.Lie<RekorLie>(), context.RequestAborted) is { } entry)
             {
                 return Answers.Json(await entry, StatusCodes.Status201Created);
             }
@@ -146,13 +149,21 @@ public sealed class RekorV2
         }
     }
 
-    private async Task<JsonObject> ProveAsync(byte[] body, int index, Task<SignedTree> covering, CancellationToken cancel)
+    private async Task<JsonObject> ProveAsync(byte[] body, int index, Task<SignedTree> covering, RekorLie? lie, CancellationToken cancel)
     {
         SignedTree signed = await covering.WaitAsync(cancel);
         IReadOnlyList<byte[]> hashes;
         lock (gate)
         {
-            hashes = tree.InclusionProof(index, signed.Size);
+            MerkleTree proving = lie == RekorLie.ProofOfOtherTree ? RekorForgery.Tree(tree.Size) : tree;
+            byte[] root = proving.Root(signed.Size);
+            hashes = proving.InclusionProof(index, signed.Size);
+            signed = lie switch
+            {
+                RekorLie.ProofOfOtherTree => signed with { Root = root, Note = SignCheckpoint(signed.Size, root) },
+                RekorLie.CheckpointByOtherKey => signed with { Note = SignCheckpoint(signed.Size, root, new RekorV2(Kind, host, time).Sign) },
+                _ => signed,
+            };
         }
 
         var proof = new JsonObject
@@ -163,7 +174,7 @@ public sealed class RekorV2
         };
         var entry = new JsonObject
         {
-            ["logId"] = new JsonObject { ["keyId"] = Convert.ToBase64String(KeyId) },
+            ["logId"] = new JsonObject { ["keyId"] = Convert.ToBase64String(lie == RekorLie.ForeignLogId ? RekorForgery.LogId() : KeyId) },
             ["kindVersion"] = new JsonObject { ["kind"] = "hashedrekord", ["version"] = "0.0.2" },
             ["inclusionProof"] = proof,
             ["canonicalizedBody"] = Convert.ToBase64String(body),
@@ -180,6 +191,12 @@ public sealed class RekorV2
         }
 
         return entry;
+    }
+
+    private string SignCheckpoint(long size, byte[] root, Func<byte[], byte[]> sign)
+    {
+        string text = Checkpoint.Text(host, size, root);
+        return Checkpoint.Note(text, host, KeyId, sign(Checkpoint.Bytes(text)));
     }
 
     private static string Decimal(int number) => number.ToString(CultureInfo.InvariantCulture);

@@ -188,6 +188,13 @@ public sealed class SandboxHost : IAsyncDisposable
         TimestampServer = await StartAsync("timestamp", options.TimestampPort, TimestampAuthority.Map);
         TufServer = await StartAsync("tuf", options.TufPort, Tuf.Map);
 
+        IssuerServer.Faults.Tells = lie => lie is IssuerLie;
+        FulcioServer.Faults.Tells = lie => lie is FulcioLie;
+        RekorV1Server.Faults.Tells = lie => lie is RekorLie;
+        RekorV2Server.Faults.Tells = lie => lie is RekorLie and not RekorLie.SetByOtherKey;
+        TimestampServer.Faults.Tells = lie => lie is TimestampLie;
+        RegistryServer.Faults.Tells = lie => lie is RegistryLie;
+
         Issuer.RunsAt(IssuerServer.BaseUrl);
         Fulcio.IssuerUrl = Issuer.Url;
         Sandbox.BaseImage.PushTo(Registry);

@@ -48,7 +48,19 @@ public sealed class TimestampAuthority
     }
 
     /// <summary>A granted TimeStampResp, of this second: Sigstore's authority writes no fraction (RFC 3161 §2.4.2 leaves it open), and some clients read none.</summary>
-    internal byte[] Stamp(TimestampQuery query) => TimestampToken.Response(Token(query, DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds())));
+    internal byte[] Stamp(TimestampQuery query, TimestampLie? lie = null)
+    {
+        var now = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds());
+        return TimestampToken.Response(lie switch
+        {
+            TimestampLie.ForeignAuthority => new TimestampAuthority(time).Token(query, now),
+            TimestampLie.OtherImprint => Token(query with { Hash = RandomNumberGenerator.GetBytes(query.Hash.Length) }, now),
+            TimestampLie.OtherNonce => Token(query with { Nonce = query.Nonce is { } nonce ? [.. nonce[..^1], (byte)(nonce[^1] ^ 1)] : [1] }, now),
+            TimestampLie.HourEarly => Token(query, now.AddHours(-1)),
+            TimestampLie.HourLate => Token(query, now.AddHours(1)),
+            _ => Token(query, now),
+        });
+    }
 
     /// <summary>A token that says <paramref name="genTime"/>, cut to milliseconds.</summary>
     internal byte[] Token(TimestampQuery query, DateTimeOffset genTime)
@@ -79,7 +91,7 @@ public sealed class TimestampAuthority
             }
 
             context.Response.StatusCode = StatusCodes.Status201Created;
-            return Results.Bytes(Stamp(query), "application/timestamp-reply");
+            return Results.Bytes(Stamp(query, context.Lie<TimestampLie>()), "application/timestamp-reply");
         }
         catch (BadHttpRequestException e)
         {
