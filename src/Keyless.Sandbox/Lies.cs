@@ -38,8 +38,11 @@ public enum FulcioLie
 /// <summary>Timestamps in correct form that are not what was asked for. For <see cref="Fault.Lie(TimestampLie)"/>.</summary>
 public enum TimestampLie
 {
-    /// <summary>By an authority of the same name with other keys.</summary>
+    /// <summary>By an authority that is in no trusted root, though of the same name.</summary>
     ForeignAuthority,
+
+    /// <summary>Names the right certificate, and is signed by another key.</summary>
+    SignedByOtherKey,
 
     /// <summary>Of other data.</summary>
     OtherImprint,

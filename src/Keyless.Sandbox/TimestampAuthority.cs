@@ -50,10 +50,12 @@ public sealed class TimestampAuthority
     /// <summary>A granted TimeStampResp, of this second: Sigstore's authority writes no fraction (RFC 3161 §2.4.2 leaves it open), and some clients read none.</summary>
     internal byte[] Stamp(TimestampQuery query, TimestampLie? lie = null)
     {
+        using var stranger = ECDsa.Create(Key.ExportParameters(includePrivateParameters: false).Curve);
         var now = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds());
         return TimestampToken.Response(lie switch
         {
             TimestampLie.ForeignAuthority => new TimestampAuthority(time).Token(query, now),
+            TimestampLie.SignedByOtherKey => Token(query, now, stranger),
             TimestampLie.OtherImprint => Token(query with { Hash = RandomNumberGenerator.GetBytes(query.Hash.Length) }, now),
             TimestampLie.OtherNonce => Token(query with { Nonce = query.Nonce is { } nonce ? [.. nonce[..^1], (byte)(nonce[^1] ^ 1)] : [1] }, now),
             TimestampLie.HourEarly => Token(query, now.AddHours(-1)),
@@ -63,13 +65,15 @@ public sealed class TimestampAuthority
     }
 
     /// <summary>A token that says <paramref name="genTime"/>, cut to milliseconds.</summary>
-    internal byte[] Token(TimestampQuery query, DateTimeOffset genTime)
+    internal byte[] Token(TimestampQuery query, DateTimeOffset genTime) => Token(query, genTime, Key);
+
+    private byte[] Token(TimestampQuery query, DateTimeOffset genTime, ECDsa key)
     {
         var moment = DateTimeOffset.FromUnixTimeMilliseconds(genTime.ToUnixTimeMilliseconds());
         byte[] info = TimestampToken.TstInfo(Policy, query, CertificateIssuer.NewSerial(), moment, Leaf.SubjectName);
         lock (gate)
         {
-            return TimestampToken.Sign(info, Leaf, Key, moment, query.WantsCertificate);
+            return TimestampToken.Sign(info, Leaf, key, moment, query.WantsCertificate);
         }
     }
 

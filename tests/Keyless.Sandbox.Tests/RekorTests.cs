@@ -245,7 +245,7 @@ public sealed class RekorTests
         StringAssert.Contains((string)error["message"]!, "invalid hashedrekord request");
     }
 
-    private static JsonObject HashedRekord(string text, out string canonical)
+    internal static JsonObject HashedRekord(string text, out string canonical)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         string signature = Convert.ToBase64String(World.Sign(key, Encoding.UTF8.GetBytes(text)));
@@ -255,21 +255,21 @@ public sealed class RekorTests
         return JsonNode.Parse(canonical)!.AsObject();
     }
 
-    private static string Envelope(ECDsa key, string payload) => new JsonObject
+    internal static string Envelope(ECDsa key, string payload) => new JsonObject
     {
         ["payload"] = Base64(payload),
         ["payloadType"] = "t/ü",
         ["signatures"] = new JsonArray(new JsonObject { ["sig"] = Convert.ToBase64String(World.Sign(key, Encoding.UTF8.GetBytes($"DSSEv1 4 t/ü {payload.Length} {payload}"))) }),
     }.ToJsonString();
 
-    private static JsonObject Dsse(string envelope, string verifier) => new()
+    internal static JsonObject Dsse(string envelope, string verifier) => new()
     {
         ["apiVersion"] = "0.0.1",
         ["kind"] = "dsse",
         ["spec"] = new JsonObject { ["proposedContent"] = new JsonObject { ["envelope"] = envelope, ["verifiers"] = new JsonArray(verifier) } },
     };
 
-    private static JsonObject Intoto(string payload, out string canonical)
+    internal static JsonObject Intoto(string payload, out string canonical)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         string signature = Base64(Convert.ToBase64String(World.Sign(key, Encoding.UTF8.GetBytes($"DSSEv1 1 t {payload.Length} {payload}"))));
@@ -283,7 +283,7 @@ public sealed class RekorTests
         return proposed;
     }
 
-    private static JsonObject Request(string text, out string canonical)
+    internal static JsonObject Request(string text, out string canonical)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         string digest = Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
@@ -306,7 +306,7 @@ public sealed class RekorTests
         return line[4..];
     }
 
-    private static bool VerifiesEd25519(byte[] spki, byte[] data, byte[] signature)
+    internal static bool VerifiesEd25519(byte[] spki, byte[] data, byte[] signature)
     {
         ISigner verifier = SignerUtilities.InitSigner("Ed25519", forSigning: false, PublicKeyFactory.CreateKey(spki), random: null);
         verifier.BlockUpdate(data, 0, data.Length);
