@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Keyless.Sandbox;
 
 /// <summary>The command line of <c>keyless-sandbox</c>.</summary>
-internal sealed record Arguments(bool Help, string? Folder, TimeSpan Delay, SandboxOptions Options)
+internal sealed record Arguments(bool Help, string? Folder, TimeSpan Delay, SandboxOptions Options, IReadOnlyList<(string Part, Fault Fault)> Faults)
 {
     public const string Usage = """
         keyless-sandbox: a whole Sigstore world on this machine, for trials and tests.
@@ -20,6 +20,11 @@ internal sealed record Arguments(bool Help, string? Folder, TimeSpan Delay, Sand
                                   the kind of key of Rekor v2 (default: ed25519)
           --no-referrers          a registry without the referrers API
           --delay TIME            wait before each answer, such as 50ms or 1.5s (default: 0ms)
+          --fault PART:WHAT[:FIRST-LAST]
+                                  let a part fail or lie, for ever or for these of its requests; may be repeated. PART is registry,
+                                  issuer, fulcio, rekor-v1, rekor-v2, timestamp or tuf. WHAT is a status such as 502 or 429=2s (with
+                                  Retry-After), drop, lost (the work is done), hang, html, empty, cut, cut-chunked, down=2s, slow=2s,
+                                  slow-body=2s, or a lie of that part such as other-key (docs/sandbox.md lists them)
           --registry-port N, --issuer-port N, --fulcio-port N, --rekor-v1-port N, --rekor-v2-port N, --timestamp-port N,
           --tuf-port N            fixed ports (default: free ones)
           --help                  this text
@@ -33,7 +38,7 @@ internal sealed record Arguments(bool Help, string? Folder, TimeSpan Delay, Sand
     /// <exception cref="FormatException">An option is unknown, lacks its value or has one that does not parse.</exception>
     public static Arguments Parse(IReadOnlyList<string> args)
     {
-        var parsed = new Arguments(false, null, TimeSpan.Zero, new SandboxOptions());
+        var parsed = new Arguments(false, null, TimeSpan.Zero, new SandboxOptions(), []);
         for (int at = 0; at < args.Count; at++)
         {
             string name = args[at];
@@ -48,6 +53,7 @@ internal sealed record Arguments(bool Help, string? Folder, TimeSpan Delay, Sand
                 "--help" or "-h" or "-?" => parsed with { Help = true },
                 "--folder" => parsed with { Folder = Path.GetFullPath(Value()) },
                 "--delay" => parsed with { Delay = Time(name, Value()) },
+                "--fault" => parsed with { Faults = [.. parsed.Faults, FaultArgument.Parse(Value(), time => Time(name, time))] },
                 "--no-referrers" => parsed with { Options = options with { ReferrersApi = false } },
                 "--rekor" => parsed with { Options = options with { Rekor = OneOf(name, Value(), ("v1", RekorVersion.V1), ("v2", RekorVersion.V2)) } },
                 "--rekor-v2-key" => parsed with { Options = options with { RekorV2Key = OneOf(name, Value(), ("ed25519", RekorV2Key.Ed25519), ("ecdsa-p256", RekorV2Key.EcdsaP256)) } },

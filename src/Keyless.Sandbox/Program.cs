@@ -30,6 +30,11 @@ try
         server.Delay = arguments.Delay;
     }
 
+    foreach ((string part, Fault fault) in arguments.Faults)
+    {
+        sandbox.Servers.Single(server => server.Part == part).Faults.Add(fault);
+    }
+
     sandbox.WriteTo(folder);
     Console.WriteLine(Report.Ready(sandbox, folder));
 

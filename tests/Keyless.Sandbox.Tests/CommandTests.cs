@@ -29,6 +29,12 @@ public sealed class CommandTests
     [DataRow("--registry-port is '65536', expected a port number", "--registry-port", "65536")]
     [DataRow("--registry-port is '-1', expected a port number", "--registry-port", "-1")]
     [DataRow("--delay is '50', expected a time such as 50ms or 1.5s", "--delay", "50")]
+    [DataRow("--fault is 'rekor:502', expected PART:WHAT[:FIRST-LAST] with one of the parts registry, issuer,", "--fault", "rekor:502")]
+    [DataRow("--fault is 'tuf:302', and tuf has no '302'", "--fault", "tuf:302")]
+    [DataRow("--fault is 'fulcio:hour-late', and fulcio has no 'hour-late'", "--fault", "fulcio:hour-late")]
+    [DataRow("--fault is 'rekor-v2:set-by-other-key', and rekor-v2 has no", "--fault", "rekor-v2:set-by-other-key")]
+    [DataRow("--fault is '2', expected a time", "--fault", "tuf:slow=2")]
+    [DataRow("--fault is 'tuf:502:3-2', expected numbers", "--fault", "tuf:502:3-2")]
     public async Task Refuses_an_option_it_does_not_understand(string message, params string[] arguments)
     {
         ToolResult refusal = await RunAsync(arguments);
@@ -63,7 +69,7 @@ public sealed class CommandTests
         }
 
         using var temporary = new TemporaryFolder();
-        using Process process = Start(temporary.Path, "--delay", "1ms");
+        using Process process = Start(temporary.Path, "--delay", "1ms", "--fault", "tuf:418:2");
         var printed = new List<string>();
         try
         {
@@ -80,13 +86,17 @@ public sealed class CommandTests
             {
                 client.DefaultRequestHeaders.UserAgent.ParseAdd("someone/1.0");
                 await client.GetStringAsync($"{registry}/v2/", Cancel);
+                string tuf = printed.Single(line => line.StartsWith("  tuf ", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
+                await client.GetStringAsync($"{tuf}/timestamp.json", Cancel);
+                using HttpResponseMessage teapot = await client.GetAsync($"{tuf}/timestamp.json", Cancel);
+                Assert.AreEqual(418, (int)teapot.StatusCode);
             }
 
             using Process kill = Process.Start("kill", [signal, $"{process.Id}"]);
             await process.WaitForExitAsync(Cancel);
 
             Assert.AreEqual(0, process.ExitCode, await process.StandardError.ReadToEndAsync(Cancel));
-            StringAssert.Contains(await process.StandardOutput.ReadToEndAsync(Cancel), "     1 requests, depth    1  someone/1.0", StringComparison.Ordinal);
+            StringAssert.Contains(await process.StandardOutput.ReadToEndAsync(Cancel), "     3 requests, depth    3  someone/1.0", StringComparison.Ordinal);
             Assert.IsFalse(Directory.Exists(folder), "the folder is still there");
         }
         finally
