@@ -74,11 +74,12 @@ public sealed record Fault
     public static Fault Status(int status) => new($"{status}", request => request.SendAsync(
         status, "text/plain", Encoding.ASCII.GetBytes($"{Microsoft.AspNetCore.WebUtilities.ReasonPhrases.GetReasonPhrase(status)}\n")));
 
-    /// <summary>The connection is dropped, and then the whole part refuses connections: its listener closes and opens again on the same port, with the same state.</summary>
+    /// <summary>The connection is dropped, and the whole part refuses connections: its listener is closed, and opens again on the same port, with the same state.</summary>
     public static Fault Down(TimeSpan time) => new("down", async request =>
     {
+        // In this order: whoever tries again at once is to be refused.
+        await request.Server.StopForAsync(time);
         await request.Abort();
-        request.Server.StopFor(time);
     });
 
     /// <summary>The part gets the request only after this time.</summary>

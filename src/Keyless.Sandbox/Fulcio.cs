@@ -71,15 +71,9 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
             FulcioLie.EndsSoon => TimeSpan.FromSeconds(70),
             _ => Lifetime,
         };
-        CtLog? promising = lie switch
-        {
-            FulcioLie.NoSct => null,
-            FulcioLie.ForeignSct => new CtLog(time),
-            _ => log,
-        };
         DateTimeOffset to = DateTimeOffset.FromUnixTimeSeconds(time.GetUtcNow().ToUnixTimeSeconds()) + left;
         return Issue(certified, Extensions(certified, named), to - Lifetime, to,
-            tbs => promising is null ? [] : [promising.Add(Intermediate.Certificate.PublicKey.ExportSubjectPublicKeyInfo(), tbs)]);
+            tbs => Scts(tbs, lie));
     }
 
     /// <summary>A certificate with these extensions and, last, the SCTs that <paramref name="scts"/> returns for its TBS; none of them: no SCT list.</summary>
@@ -133,6 +127,24 @@ public sealed class Fulcio(CtLog log, Func<string, JsonObject> claims, TimeProvi
         catch (BadHttpRequestException e)
         {
             return Answers.GatewayError(e.Message, e.StatusCode);
+        }
+    }
+
+    private IReadOnlyList<byte[]> Scts(byte[] tbs, FulcioLie? lie)
+    {
+        byte[] issuer = Intermediate.Certificate.PublicKey.ExportSubjectPublicKeyInfo();
+        switch (lie)
+        {
+            case FulcioLie.NoSct:
+                return [];
+            case FulcioLie.ForeignSct:
+                return [new CtLog(time).Add(issuer, tbs)];
+            case FulcioLie.SctByOtherKey:
+                // RFC 6962 §3.2: a version, the 32 bytes of the log's id, the rest.
+                byte[] strange = new CtLog(time).Add(issuer, tbs);
+                return [[strange[0], .. log.LogId, .. strange[33..]]];
+            default:
+                return [log.Add(issuer, tbs)];
         }
     }
 

@@ -33,6 +33,9 @@ public enum FulcioLie
 
     /// <summary>With an SCT of a log that nobody knows.</summary>
     ForeignSct,
+
+    /// <summary>With an SCT that names the right log, and is signed by another key.</summary>
+    SctByOtherKey,
 }
 
 /// <summary>Timestamps in correct form that are not what was asked for. For <see cref="Fault.Lie(TimestampLie)"/>.</summary>

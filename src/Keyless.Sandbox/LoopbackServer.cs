@@ -24,6 +24,7 @@ public sealed class LoopbackServer : IAsyncDisposable
     private readonly SemaphoreSlim turn = new(1);
     private WebApplication application = null!;
     private Socket? holder;
+    private bool stopped;
     private bool disposed;
 
     private LoopbackServer(string part, Traffic traffic, TimeProvider time, Action<IEndpointRouteBuilder> map, long largestBody)
@@ -79,8 +80,9 @@ public sealed class LoopbackServer : IAsyncDisposable
         await turn.WaitAsync(cancel);
         try
         {
-            if (!disposed)
+            if (!disposed && !stopped)
             {
+                stopped = true;
                 await application.StopAsync(cancel);
                 HoldPort();
             }
@@ -97,12 +99,12 @@ public sealed class LoopbackServer : IAsyncDisposable
         await turn.WaitAsync(cancel);
         try
         {
-            if (!disposed)
+            if (!disposed && stopped)
             {
                 await application.DisposeAsync();
                 await ListenAsync(BaseUrl.Port, cancel);
                 holder?.Dispose();
-                holder = null;
+                (holder, stopped) = (null, false);
             }
         }
         finally
@@ -126,13 +128,29 @@ public sealed class LoopbackServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops now and starts again after this time, while the caller goes on.</summary>
-    internal void StopFor(TimeSpan down) => Task.Run(async () =>
+    /// <summary>Returns as soon as connections are refused. The server stops while the caller goes on, and starts again this time later.</summary>
+    internal async Task StopForAsync(TimeSpan down)
     {
-        await StopAsync();
-        await Task.Delay(down);
-        await RestartAsync();
-    });
+        _ = Task.Run(async () =>
+        {
+            await StopAsync();
+            await Task.Delay(down);
+            await RestartAsync();
+        });
+        try
+        {
+            while (true)
+            {
+                using var probe = new TcpClient();
+                await probe.ConnectAsync(IPAddress.Loopback, BaseUrl.Port);
+                await Task.Delay(TimeSpan.FromMilliseconds(5));
+            }
+        }
+        catch (SocketException)
+        {
+            // Refused.
+        }
+    }
 
     private async Task ListenAsync(int port, CancellationToken cancel)
     {
@@ -167,7 +185,7 @@ public sealed class LoopbackServer : IAsyncDisposable
     private void HoldPort()
     {
         // Elsewhere it would keep the port from ourselves, too.
-        if (OperatingSystem.IsLinux() && holder is null)
+        if (OperatingSystem.IsLinux())
         {
             holder = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             holder.Bind(new IPEndPoint(IPAddress.Loopback, BaseUrl.Port));

@@ -220,7 +220,7 @@ public sealed class FulcioTests
         return (input, sct[(43 + extensions + 4)..], sct[43 + extensions + 1]);
     }
 
-    private static byte[] WithoutLastExtension(X509Certificate2 certificate)
+    internal static byte[] WithoutLastExtension(X509Certificate2 certificate)
     {
         AsnReader fields = new AsnReader(certificate.RawData, AsnEncodingRules.DER).ReadSequence().ReadSequence();
         var tbs = new AsnWriter(AsnEncodingRules.DER);

@@ -56,7 +56,8 @@ public sealed class LiesTests
     [DataRow(FulcioLie.Expired, "expired soon")]
     [DataRow(FulcioLie.EndsSoon, "soon")]
     [DataRow(FulcioLie.NoSct, "sct")]
-    [DataRow(FulcioLie.ForeignSct, "log")]
+    [DataRow(FulcioLie.ForeignSct, "log promise")]
+    [DataRow(FulcioLie.SctByOtherKey, "promise")]
     public async Task Fulcio_gives_out_another_certificate(FulcioLie? lie, string untrue)
     {
         await using SandboxHost sandbox = await SandboxHost.StartAsync(cancel: Cancel);
@@ -76,6 +77,7 @@ public sealed class LiesTests
         Note(found, "soon", leaf.NotAfter < DateTime.Now.AddSeconds(71));
         Note(found, "sct", sct is null);
         Note(found, "log", sct is not null && !sct.AsSpan(1, 32).SequenceEqual(SHA256.HashData(sandbox.CtLog.Spki)));
+        Note(found, "promise", sct is not null && !Promises(sandbox, leaf, sct));
         Note(found, "issuer", Encoding.UTF8.GetString(leaf.Extensions["1.3.6.1.4.1.57264.1.1"]!.RawData) != sandbox.Issuer.Url);
         Note(found, "chain", !leaf.IssuerName.RawData.SequenceEqual(sandbox.Fulcio.Intermediate.Certificate.SubjectName.RawData));
         Assert.AreEqual(untrue, string.Join(' ', found));
@@ -378,6 +380,14 @@ public sealed class LiesTests
         var body = await answer.Content.ReadFromJsonAsync<JsonObject>(Cancel);
         Assert.AreEqual(HttpStatusCode.OK, answer.StatusCode, body!.ToJsonString());
         return X509Certificate2.CreateFromPem((string)body!["signedCertificateEmbeddedSct"]!["chain"]!["certificates"]![0]!);
+    }
+
+    /// <summary>Whether an SCT without extensions is by this world's log (RFC 6962 §3.2).</summary>
+    private static bool Promises(SandboxHost sandbox, X509Certificate2 leaf, byte[] sct)
+    {
+        byte[] tbs = FulcioTests.WithoutLastExtension(leaf), issuer = sandbox.Fulcio.Intermediate.Certificate.PublicKey.ExportSubjectPublicKeyInfo();
+        byte[] input = [0, 0, .. sct[33..41], 0, 1, .. SHA256.HashData(issuer), (byte)(tbs.Length >> 16), (byte)(tbs.Length >> 8), (byte)tbs.Length, .. tbs, 0, 0];
+        return World.Verifies(sandbox.CtLog.Spki, input, sct[47..]);
     }
 
     private static string San(X509Certificate2 leaf, int tag) =>
