@@ -52,7 +52,7 @@ public sealed class RekorV1
     {
         routes.MapPost("/api/v1/log/entries", (Delegate)PostAsync);
         routes.MapGet("/api/v1/log/entries/{id}", (HttpContext context, string id) =>
-            Find(id, context.Lie<RekorLie>()) is { } entry ? Answers.Json(entry) : Answers.RestError("there is no such entry in the transparency log", StatusCodes.Status404NotFound));
+            Find(Told(id, context.Lie<RekorLie>()), context.Lie<RekorLie>()) is { } entry ? Answers.Json(entry) : Answers.RestError("there is no such entry in the transparency log", StatusCodes.Status404NotFound));
         routes.MapGet("/api/v1/log/entries", (HttpContext context, long logIndex) =>
             Find(logIndex, context.Lie<RekorLie>()) is { } entry ? Answers.Json(entry) : Answers.RestError("there is no such entry in the transparency log", StatusCodes.Status404NotFound));
         routes.MapPost("/api/v1/log/entries/retrieve", (Delegate)RetrieveAsync);
@@ -72,7 +72,7 @@ public sealed class RekorV1
                 tree.Append(body);
                 entries.Add((body, time.GetUtcNow().ToUnixTimeSeconds()));
             }
-            return (TreeId.ToString("x16", CultureInfo.InvariantCulture) + leaf, !added);
+            return (IdOf(body), !added);
         }
     }
 
@@ -81,20 +81,7 @@ public sealed class RekorV1
     {
         lock (gate)
         {
-            // An id is the tree's, 16 digits, and the leaf hash, 64; the leaf hash alone will do.
-            string prefix = TreeId.ToString("x16", CultureInfo.InvariantCulture);
-            string leaf = id.Length == 80 && id.StartsWith(prefix, StringComparison.Ordinal) ? id[16..] : id;
-            if (!indexes.TryGetValue(leaf, out int index))
-            {
-                return null;
-            }
-
-            if (RekorForgery.Body(entries[index].Body, lie) is { } other)
-            {
-                return Find(Add(other).Id);
-            }
-
-            return new JsonObject { [prefix + leaf] = Entry(index, lie) };
+            return IndexOf(id) is { } index ? new JsonObject { [IdOf(entries[index].Body)] = Entry(index, lie) } : null;
         }
     }
 
@@ -104,7 +91,7 @@ public sealed class RekorV1
         lock (gate)
         {
             long index = logIndex - FirstIndex;
-            return index >= 0 && index < entries.Count ? Find(Convert.ToHexStringLower(MerkleTree.LeafHash(entries[(int)index].Body)), lie) : null;
+            return index >= 0 && index < entries.Count ? Find(Told(IdOf(entries[(int)index].Body), lie), lie) : null;
         }
     }
 
@@ -121,14 +108,17 @@ public sealed class RekorV1
         {
             byte[] body = RekorV1Entry.Canonical(await Answers.ReadAsync<JsonElement>(context));
             (string id, bool existed) = Add(body);
-            context.Response.Headers.Location = $"/api/v1/log/entries/{id}";
             if (existed)
             {
+                context.Response.Headers.Location = $"/api/v1/log/entries/{id}";
                 return Answers.RestError($"an equivalent entry already exists in the transparency log with UUID {id}", StatusCodes.Status409Conflict);
             }
 
+            RekorLie? lie = context.Lie<RekorLie>();
+            id = Told(id, lie);
+            context.Response.Headers.Location = $"/api/v1/log/entries/{id}";
             context.Response.Headers.ETag = id;
-            return Answers.Json(Find(id, context.Lie<RekorLie>())!, StatusCodes.Status201Created);
+            return Answers.Json(Find(id, lie)!, StatusCodes.Status201Created);
         }
         catch (BadHttpRequestException e)
         {
@@ -153,6 +143,25 @@ public sealed class RekorV1
         catch (BadHttpRequestException e)
         {
             return Answers.RestError(e.Message, e.StatusCode);
+        }
+    }
+
+    /// <summary>The tree's id, 16 digits, and the leaf hash, 64.</summary>
+    private string IdOf(byte[] body) => TreeId.ToString("x16", CultureInfo.InvariantCulture) + Convert.ToHexStringLower(MerkleTree.LeafHash(body));
+
+    private int? IndexOf(string id)
+    {
+        // The leaf hash alone will do.
+        string prefix = TreeId.ToString("x16", CultureInfo.InvariantCulture);
+        return indexes.TryGetValue(id.Length == 80 && id.StartsWith(prefix, StringComparison.Ordinal) ? id[16..] : id, out int index) ? index : null;
+    }
+
+    /// <summary>The id of the entry that is told of when somebody asks for this one: another one, if that is the lie.</summary>
+    private string Told(string id, RekorLie? lie)
+    {
+        lock (gate)
+        {
+            return IndexOf(id) is { } index && RekorForgery.Body(entries[index].Body, lie) is { } other ? Add(other).Id : id;
         }
     }
 

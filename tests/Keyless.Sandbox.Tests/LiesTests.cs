@@ -160,7 +160,9 @@ public sealed class LiesTests
 
         using HttpResponseMessage answer = await client.PostAsJsonAsync(V1, proposed, Cancel);
         Assert.AreEqual(HttpStatusCode.Created, answer.StatusCode);
-        Assert.AreEqual(untrue, UntrueOf(log, proposed, (await answer.Content.ReadFromJsonAsync<JsonObject>(Cancel))!));
+        JsonObject told = (await answer.Content.ReadFromJsonAsync<JsonObject>(Cancel))!;
+        Assert.AreEqual(untrue, UntrueOf(log, proposed, told));
+        Assert.AreEqual($"{V1}/{told.Single().Key}", answer.Headers.Location!.OriginalString);
 
         // Who was refused with 409 reads the entry, and is told the same.
         using HttpResponseMessage again = await client.PostAsJsonAsync(V1, proposed, Cancel);
