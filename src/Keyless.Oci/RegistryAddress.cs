@@ -15,8 +15,14 @@ internal static class RegistryAddress
     }
 
     /// <summary>An address whose path and query are sent as they were written: storage services sign them, byte for byte.</summary>
-    public static Uri Verbatim(string absolute) =>
-        new(absolute, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+    public static Uri Verbatim(string absolute)
+    {
+        // RFC 3986 §6.2.3: an empty path is "/", which nobody puts there any more where nothing is canonicalised.
+        int authority = absolute.IndexOf("://", StringComparison.Ordinal) + 3;
+        int end = absolute.AsSpan(authority).IndexOfAny('/', '?');
+        string spelled = end < 0 ? $"{absolute}/" : absolute[authority + end] == '?' ? absolute.Insert(authority + end, "/") : absolute;
+        return new Uri(spelled, new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true });
+    }
 
     public static bool IsSameOrigin(Uri a, Uri b) =>
         a.Scheme == b.Scheme && a.Port == b.Port && a.Host.Equals(b.Host, StringComparison.OrdinalIgnoreCase);
@@ -39,7 +45,7 @@ internal static class RegistryAddress
                 _ when location.Contains("://", StringComparison.Ordinal) && location.StartsWith("http", StringComparison.OrdinalIgnoreCase) => Verbatim(location),
                 _ when location.StartsWith("//", StringComparison.Ordinal) => Verbatim($"{from.Scheme}:{location}"),
                 _ when location.StartsWith('/') => Verbatim($"{from.Scheme}://{from.Authority}{location}"),
-                _ => new Uri(from, location),
+                _ => Relative(from, location),
             };
         }
         catch (UriFormatException)
@@ -48,6 +54,14 @@ internal static class RegistryAddress
         }
         Require(target, from, registry);
         return target;
+    }
+
+    private static Uri Relative(Uri from, string location)
+    {
+        int query = location.IndexOf('?', StringComparison.Ordinal);
+        string path = query < 0 ? location : location[..query];
+        Uri target = path.Length == 0 ? from : new Uri(from, path);
+        return target.Scheme == from.Scheme && query >= 0 ? Verbatim(target.GetLeftPart(UriPartial.Path) + location[query..]) : target;
     }
 
     /// <summary>Refuses anything but http(s) without user info, a step down from https, and private addresses of somebody else.</summary>
@@ -89,11 +103,12 @@ internal static class RegistryAddress
             return Zone.Public;
         }
 
-        if (address.IsIPv4MappedToIPv6)
+        if (IPAddress.IsLoopback(address))
         {
-            address = address.MapToIPv4();
+            return Zone.Loopback;
         }
 
+        address = InnerIPv4(address) ?? address;
         if (IPAddress.IsLoopback(address))
         {
             return Zone.Loopback;
@@ -101,7 +116,7 @@ internal static class RegistryAddress
 
         if (address.AddressFamily == AddressFamily.InterNetworkV6)
         {
-            return address.IsIPv6LinkLocal || address.IsIPv6Multicast || address.Equals(IPAddress.IPv6Any) ? Zone.LinkLocal
+            return address.IsIPv6LinkLocal || address.IsIPv6Multicast ? Zone.LinkLocal
                 : address.IsIPv6UniqueLocal || address.IsIPv6SiteLocal ? Zone.Private
                 : Zone.Public;
         }
@@ -113,4 +128,17 @@ internal static class RegistryAddress
             _ => Zone.Public,
         };
     }
+
+    /// <summary>The IPv4 address that an IPv6 address leads to by its form; a network that translates makes it reachable.</summary>
+    private static IPAddress? InnerIPv4(IPAddress address) => address.AddressFamily != AddressFamily.InterNetworkV6 ? null : address.GetAddressBytes() switch
+    {
+        // RFC 4291 §2.5.5: mapped, and the older compatible form, "::" among them.
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, .. var v4] => new IPAddress(v4),
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, .. var v4] => new IPAddress(v4),
+        // RFC 6052 §2.1, NAT64, and RFC 8215 for a network's own; RFC 3056 §2, 6to4.
+        [0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, .. var v4] => new IPAddress(v4),
+        [0x00, 0x64, 0xff, 0x9b, 0, 1, ..] => new IPAddress([169, 254, 0, 0]),
+        [0x20, 0x02, var a, var b, var c, var d, ..] => new IPAddress([a, b, c, d]),
+        _ => null,
+    };
 }

@@ -143,6 +143,12 @@ internal sealed class RegistryAuth(
                 throw new FormatException("the address it names has a fragment");
             }
 
+            // In the query it would stand beside ours, and a token service that adds the two up would give a token for both.
+            if (uri.Query.Split('?', '&', ';').Any(part => Uri.UnescapeDataString(part.Split('=')[0]).Equals("scope", StringComparison.OrdinalIgnoreCase)))
+            {
+                throw new FormatException("the address it names has a scope of its own");
+            }
+
             RegistryAddress.Require(uri, uri, origin);
         }
         catch (FormatException e)

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace Keyless.Oci.Tests;
 
 [TestClass]
-public sealed class HostileRegistryTests
+public sealed partial class HostileRegistryTests
 {
     public TestContext TestContext { get; set; } = null!;
 

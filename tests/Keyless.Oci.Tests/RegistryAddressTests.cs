@@ -10,7 +10,14 @@ public sealed class RegistryAddressTests
     [DataRow("https://storage.example/x?X-Amz-Signature=%2b%7E", "https://storage.example/x?X-Amz-Signature=%2b%7E")]
     [DataRow("//storage.example/x", "https://storage.example/x")]
     [DataRow("one?two", "https://registry.example/v2/app/blobs/uploads/one?two")]
+    [DataRow("one?two=%7e%2f..", "https://registry.example/v2/app/blobs/uploads/one?two=%7e%2f..")]
+    [DataRow("../one?two=../x", "https://registry.example/v2/app/blobs/one?two=../x")]
+    [DataRow("?two=%7e", "https://registry.example/v2/app/blobs/uploads/?two=%7e")]
+    [DataRow("https://storage.example?sig=%7e/x", "https://storage.example/?sig=%7e/x")]
+    [DataRow("https://storage.example", "https://storage.example/")]
     [DataRow("https://8.8.8.8/x", "https://8.8.8.8/x")]
+    [DataRow("https://[64:ff9b::808:808]/x", "https://[64:ff9b::808:808]/x")]
+    [DataRow("https://[2001:db8::1]/x", "https://[2001:db8::1]/x")]
     public void Resolves_and_keeps_the_spelling(string location, string expected)
     {
         Uri uri = RegistryAddress.Resolve(Public, location, Public);
@@ -45,6 +52,12 @@ public sealed class RegistryAddressTests
     [DataRow("https://[fe80::1]/x", "private address")]
     [DataRow("https://[fd00::1]/x", "private address")]
     [DataRow("https://0.0.0.0/x", "private address")]
+    [DataRow("https://[::]/x", "private address")]
+    [DataRow("https://[::10.0.0.1]/x", "private address")]
+    [DataRow("https://[::ffff:127.0.0.1]/x", "private address")]
+    [DataRow("https://[64:ff9b::10.0.0.1]/x", "private address")]
+    [DataRow("https://[64:ff9b:1::1]/x", "private address")]
+    [DataRow("https://[2002:a9fe:a9fe::1]/x", "private address")]
     public void Refuses_where_a_public_registry_has_no_reason_to_send_us(string location, string why) =>
         Assert.Contains(why, Assert.ThrowsExactly<FormatException>(() => RegistryAddress.Resolve(Public, location, Public)).Message);
 

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace Keyless.Oci.Tests;
 
 [TestClass]
-public sealed class RegistryAuthTests
+public sealed partial class RegistryAuthTests
 {
     private readonly List<string> asked = [];
     private int issued;
@@ -244,7 +244,7 @@ public sealed class RegistryAuthTests
         },
         Cancel);
 
-    private void Challenge(World world, string challenge, string? accepted = null) => world.Server.Intercept = context =>
+    private void Challenge(World world, Microsoft.Extensions.Primitives.StringValues challenge, string? accepted = null) => world.Server.Intercept = context =>
     {
         string expected = accepted ?? (issued > 0 ? $"Bearer T{issued}" : "nothing");
         if (context.Request.Headers.Authorization.ToString() != expected)
