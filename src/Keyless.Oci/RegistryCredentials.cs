@@ -96,19 +96,23 @@ public sealed class RegistryCredentials(Func<string, string?> environment, Regis
 
         try
         {
-            var file = new FileInfo(path);
-            if (!file.Exists)
+            if (!File.Exists(path))
             {
                 return null;
             }
 
-            if (file.Length > Limits.ConfigurationBytes)
+            // Read up to the bound, not measured before: what is no plain file has no length.
+            byte[] bytes = new byte[Limits.ConfigurationBytes + 1];
+            await using FileStream file = File.OpenRead(path);
+            int length = await file.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancel);
+            if (length > Limits.ConfigurationBytes)
             {
                 throw Unusable(path, $"larger than {Limits.ConfigurationBytes} bytes");
             }
 
-            byte[] bytes = await File.ReadAllBytesAsync(path, cancel);
-            return JsonSerializer.Deserialize(bytes, CredentialJson.Default.ConfigurationJson);
+            // PowerShell 5 writes a byte order mark, and the SDK's reader passes over it.
+            ReadOnlySpan<byte> json = bytes.AsSpan(0, length), mark = Encoding.UTF8.Preamble;
+            return JsonSerializer.Deserialize(json.StartsWith(mark) ? json[mark.Length..] : json, CredentialJson.Default.ConfigurationJson);
         }
         catch (JsonException e)
         {
@@ -125,7 +129,7 @@ public sealed class RegistryCredentials(Func<string, string?> environment, Regis
     {
         string[] helpers =
         [
-            .. (file.CredHelpers ?? []).Where(h => !string.IsNullOrEmpty(h.Value) && Canonical(h.Key) == registry).Select(h => h.Value!).Take(1),
+            .. Under(registry, file.CredHelpers).OfType<string>().Where(h => h.Length > 0).Take(1),
             .. new[] { file.CredsStore }.OfType<string>().Where(s => s.Length > 0),
         ];
         foreach (string name in helpers)
@@ -140,9 +144,9 @@ public sealed class RegistryCredentials(Func<string, string?> environment, Regis
         // podman: the longest namespace that matches wins; then the registry itself. Never a part of a name.
         for (string key = $"{registry}/{repository}"; ; key = key[..key.LastIndexOf('/')])
         {
-            foreach ((string entryKey, AuthJson? entry) in file.Auths ?? [])
+            foreach (AuthJson entry in Under(key, file.Auths).OfType<AuthJson>())
             {
-                if (entry is not null && Canonical(entryKey) == key && Read(entry, path, registry) is { } credential)
+                if (Read(entry, path, registry) is { } credential)
                 {
                     return credential;
                 }
@@ -155,12 +159,19 @@ public sealed class RegistryCredentials(Func<string, string?> environment, Regis
     }
 
     /// <summary>
+    /// What a file has under a name in any of its spellings. First under the one that docker looks for: its login keeps parts of a session under
+    /// addresses that differ in the path alone.
+    /// </summary>
+    private static IEnumerable<T> Under<T>(string key, Dictionary<string, T>? entries) =>
+        (entries ?? []).Where(entry => Canonical(entry.Key) == key).OrderBy(entry => entry.Key == DockerHubKey ? 0 : entry.Key == key ? 1 : 2).Select(entry => entry.Value);
+
+    /// <summary>
     /// A key as <see cref="ImageReference"/> would spell it: no scheme, no API version, Docker Hub under one name. With a scheme the path is an
     /// address of the registry, without one it is a namespace in it.
     /// </summary>
     private static string Canonical(string key)
     {
-        bool isAddress = key.StartsWith("https://", StringComparison.Ordinal) || key.StartsWith("http://", StringComparison.Ordinal);
+        bool isAddress = key.StartsWith("https://", StringComparison.OrdinalIgnoreCase) || key.StartsWith("http://", StringComparison.OrdinalIgnoreCase);
         string rest = (isAddress ? key[(key.IndexOf("://", StringComparison.Ordinal) + 3)..] : key).TrimEnd('/');
         int slash = rest.IndexOf('/', StringComparison.Ordinal);
         string host = (slash < 0 ? rest : rest[..slash]).ToLowerInvariant();

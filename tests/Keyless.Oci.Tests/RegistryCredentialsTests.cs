@@ -93,6 +93,15 @@ public sealed class RegistryCredentialsTests : IDisposable
     [DataRow("https://reg.example", true)]
     [DataRow("https://reg.example/v1/", true)]
     [DataRow("http://reg.example/v2/", true)]
+    [DataRow("HTTPS://reg.example/v1/", true)]
+    [DataRow("https://reg.example:443/", false)]
+    [DataRow("https://user@reg.example", false)]
+    [DataRow("https://reg.example@evil.example", false)]
+    [DataRow("https://evil.example/reg.example", false)]
+    [DataRow("//reg.example", false)]
+    [DataRow("*.example", false)]
+    [DataRow("", false)]
+    [DataRow("/", false)]
     [DataRow("REG.example", true)]
     [DataRow("reg.example/", true)]
     [DataRow("reg.example/org", true)]
@@ -111,6 +120,46 @@ public sealed class RegistryCredentialsTests : IDisposable
         Assert.AreEqual("long", (await FindInAsync("""
             {"auths":{"reg.example":{"username":"host","password":"p"},"reg.example/org":{"username":"long","password":"p"}}}
             """)).User);
+
+    /// <summary>As docker does: an entry under the name itself counts before one that only belongs to the same host, wherever it stands.</summary>
+    [TestMethod]
+    [DataRow("reg.example", "https://reg.example/elsewhere/")]
+    [DataRow("reg.example", "REG.example")]
+    public async Task Prefers_the_name_as_it_is(string exact, string other)
+    {
+        static string Entry(string key, string user) => $$"""{{key}}":{"username":"{{user}}","password":"p"}""";
+        foreach (string[] order in new[] { new[] { exact, other }, [other, exact] })
+        {
+            string entries = string.Join(",\"", order.Select(key => Entry(key, key == exact ? "exact" : "other")));
+
+            Assert.AreEqual("exact", (await FindInAsync($$$"""{"auths":{"{{{entries}}}}}""")).User);
+        }
+    }
+
+    /// <summary>Docker's login keeps parts of one session under names of their own beside the one that counts.</summary>
+    [TestMethod]
+    public async Task Takes_no_part_of_a_Docker_Hub_session_for_the_whole()
+    {
+        environment["DOCKER_CONFIG"] = Config("""
+            {"auths":{"https://index.docker.io/v1/access-token":{"username":"part","password":"p"},"https://index.docker.io/v1/refresh-token":{"username":"part","password":"p"},
+            "https://index.docker.io/v1/":{"username":"whole","password":"p"}}}
+            """);
+
+        Assert.AreEqual("whole", (await Credentials(RegistryAccess.Pull).FindAsync("docker.io", "library/app", TestContext.CancellationToken)).User);
+    }
+
+    [TestMethod]
+    public async Task Reads_a_file_that_begins_with_a_byte_order_mark() =>
+        Assert.AreEqual("u", (await FindInAsync("\uFEFF" + """{"auths":{"reg.example":{"username":"u","password":"p"}}}""")).User);
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public async Task Refuses_a_file_without_an_end()
+    {
+        environment["REGISTRY_AUTH_FILE"] = "/dev/zero";
+
+        Assert.Contains("larger than", (await Assert.ThrowsExactlyAsync<RegistryException>(() => FindAsync())).Message);
+    }
 
     [TestMethod]
     [DataRow("https://index.docker.io/v1/")]
@@ -131,6 +180,13 @@ public sealed class RegistryCredentialsTests : IDisposable
     [DataRow("""{"auths":{"reg.example":{"auth":"canary""", "not the JSON")]
     [DataRow("""{"auths":{"reg.example":{"auth":["canary"]}}}""", "not the JSON")]
     [DataRow("""{"auths":{},"auths":{"reg.example":{"password":"canary"}}}""", "not the JSON")]
+    [DataRow("""{"auths":{"reg.example":{"password":"canary"},"reg.example":{"password":"canary"}}}""", "not the JSON")]
+    [DataRow("""{"auths":[{"reg.example":{"password":"canary"}}]}""", "not the JSON")]
+    [DataRow("""{"credsStore":{"canary":1}}""", "not the JSON")]
+    [DataRow("""{"credHelpers":["canary"]}""", "not the JSON")]
+    [DataRow("""{"auths":{"reg.example":{"auth":"/////w=="}}}""", "not base64")]
+    [DataRow("""{"auths":{"reg.example":{"auth":"OmNhbmFyeQ=="}}}""", "not base64")]
+    [DataRow("", "not the JSON")]
     public async Task Refuses_a_file_it_cannot_read_without_quoting_it(string json, string why)
     {
         var no = await Assert.ThrowsExactlyAsync<RegistryException>(() => FindInAsync(json));
@@ -201,6 +257,15 @@ public sealed class RegistryCredentialsTests : IDisposable
     [DataRow("""printf '{"Username":"","Secret":"canary"}'""", "no user name")]
     [DataRow("""printf '{"Username":"u","Secret":"canary\\nx"}'""", "control characters")]
     [DataRow("head -c 70000 /dev/zero", "more than 65536 bytes")]
+    [DataRow("cat /dev/zero", "more than 65536 bytes")]
+    [DataRow("echo canary; exit 1", "exit code 1")]
+    [DataRow("kill -9 $$", "exit code 137")]
+    [DataRow("""printf '{"Username":"u","Secret":"canary","Secret":"canary"}'""", "not the JSON")]
+    [DataRow("""printf '{"Username":"u","Secret":"canary"} canary'""", "not the JSON")]
+    [DataRow("""printf '{"Username":"u","Secret":["canary"]}'""", "not the JSON")]
+    [DataRow("""printf '{"Username":"u","Secret":"canary\\u0000"}'""", "control characters")]
+    [DataRow("""printf '\377'""", "not the JSON")]
+    [DataRow("", "not the JSON")]
     public async Task Stops_when_a_helper_fails_and_sends_nothing_else_in_its_place(string script, string why)
     {
         Helper("one", script);
@@ -210,6 +275,52 @@ public sealed class RegistryCredentialsTests : IDisposable
         Assert.AreEqual(RegistryFailure.Unauthorized, no.Failure);
         Assert.Contains(why, no.Message);
         Assert.DoesNotContain("canary", no.ToString());
+    }
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux | OperatingSystems.OSX)]
+    public async Task Drops_what_a_helper_says_beside_its_answer_however_much()
+    {
+        Helper("one", """head -c 3000000 /dev/zero >&2; printf '{"Username":"u","Secret":"s"}'; head -c 3000000 /dev/zero >&2""");
+
+        Assert.AreEqual("s", (await FindInAsync("""{"credsStore":"one"}""")).Password);
+    }
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public async Task Ends_a_helper_that_hangs_with_all_that_it_has_started()
+    {
+        Helper("one", $"sleep 1000 & echo $! > {folder["child"]}.part; mv {folder["child"]}.part {folder["child"]}; wait");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.CancellationToken);
+        environment["DOCKER_CONFIG"] = Config("""{"credsStore":"one"}""");
+        Task<RegistryCredential> asking = Credentials(RegistryAccess.Push).FindAsync("reg.example", "org/app", stop.Token);
+        while (!File.Exists(folder["child"]))
+        {
+            await Task.Delay(10, TestContext.CancellationToken);
+        }
+
+        int child = int.Parse(await File.ReadAllTextAsync(folder["child"], TestContext.CancellationToken), System.Globalization.CultureInfo.InvariantCulture);
+        Assert.IsTrue(Runs(child));
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAsync<OperationCanceledException>(() => asking);
+        while (Runs(child))
+        {
+            await Task.Delay(10, TestContext.CancellationToken);
+        }
+
+        // Proc's "stat": the state comes behind the name, and a zombie only waits for whoever adopted it.
+        static bool Runs(int id)
+        {
+            try
+            {
+                return !File.ReadAllText($"/proc/{id}/stat").Contains(") Z ", StringComparison.Ordinal);
+            }
+            catch (IOException)
+            {
+                return false;
+            }
+        }
     }
 
     [TestMethod]
