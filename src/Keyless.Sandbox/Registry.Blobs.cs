@@ -117,10 +117,10 @@ public sealed partial class Registry
     }
 
     /// <summary>Pre-signed, so a second proof of identity is one too many.</summary>
-    private Task StorageAsync(HttpContext context, string path)
+    private Task StorageAsync(HttpContext context, string? path)
     {
-        int slash = path.LastIndexOf('/');
-        return context.Request.Headers.Authorization.Count == 0 && FindBlob(path[..slash], path[(slash + 1)..]) is { } bytes
+        int slash = path?.LastIndexOf('/') ?? -1;
+        return slash >= 0 && context.Request.Headers.Authorization.Count == 0 && FindBlob(path![..slash], path[(slash + 1)..]) is { } bytes
             ? TypedResults.Bytes(bytes, "application/octet-stream").ExecuteAsync(context)
             : TypedResults.BadRequest().ExecuteAsync(context);
     }

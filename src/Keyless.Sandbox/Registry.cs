@@ -325,7 +325,7 @@ public sealed partial class Registry
     {
         if (Quirks.AccessTokenOnly)
         {
-            string service = HttpMethods.IsPost(context.Request.Method) ? context.Request.Form["service"].ToString() : context.Request.Query["service"].ToString();
+            string service = context.Request.HasFormContentType ? context.Request.Form["service"].ToString() : context.Request.Query["service"].ToString();
             if (service != context.Request.Host.Value)
             {
                 context.Response.StatusCode = StatusCodes.Status400BadRequest;

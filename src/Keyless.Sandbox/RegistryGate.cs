@@ -68,7 +68,7 @@ internal sealed class RegistryGate
     public async Task TokenAsync(HttpContext context, bool alsoAsToken)
     {
         HttpRequest request = context.Request;
-        IFormCollection form = HttpMethods.IsPost(request.Method) ? await request.ReadFormAsync(context.RequestAborted) : FormCollection.Empty;
+        IFormCollection form = request.HasFormContentType ? await request.ReadFormAsync(context.RequestAborted) : FormCollection.Empty;
         string? user = form["grant_type"].ToString() switch
         {
             "" => Basic(request),
@@ -100,7 +100,8 @@ internal sealed class RegistryGate
             return null;
         }
 
-        string[] parts = Encoding.UTF8.GetString(Convert.FromBase64String(pair)).Split(':', 2);
+        byte[] bytes = new byte[pair.Length];
+        string[] parts = Convert.TryFromBase64String(pair, bytes, out int length) ? Encoding.UTF8.GetString(bytes, 0, length).Split(':', 2) : [];
         return parts.Length == 2 && Users.TryGetValue(parts[0], out string? password) && password == parts[1] ? parts[0] : null;
     }
 

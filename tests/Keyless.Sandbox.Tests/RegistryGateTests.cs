@@ -32,6 +32,57 @@ public sealed class RegistryGateTests
     }
 
     [TestMethod]
+    [DataRow("Basic")]
+    [DataRow("Basic !")]
+    [DataRow("Basic Y2k=")]
+    [DataRow("Basic /////w==")]
+    [DataRow("Bearer x")]
+    public async Task Whatever_is_no_pair_is_refused_and_no_failure_of_the_server(string authorization)
+    {
+        await using World world = await StartAsync(RegistryLogin.Basic);
+        world.Client.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", authorization);
+
+        using HttpResponseMessage answer = await world.Client.GetAsync(new Uri("/v2/", UriKind.Relative), TestContext.CancellationToken);
+
+        Assert.AreEqual(HttpStatusCode.Unauthorized, answer.StatusCode);
+    }
+
+    [TestMethod]
+    public async Task A_challenge_says_where_a_token_is_to_be_had_and_for_what()
+    {
+        await using World world = await StartAsync(RegistryLogin.Bearer);
+
+        using HttpResponseMessage pulled = await world.Client.GetAsync(new Uri("/v2/app/manifests/1.0", UriKind.Relative), TestContext.CancellationToken);
+        using HttpResponseMessage pushed = await world.Client.PostAsync(new Uri("/v2/app/blobs/uploads/", UriKind.Relative), null, TestContext.CancellationToken);
+
+        string host = world.Client.BaseAddress!.Authority;
+        Assert.AreEqual($"Bearer realm=\"http://{host}/oauth2/token\",service=\"{host}\",scope=\"repository:app:pull\"", pulled.Headers.WwwAuthenticate.ToString().Replace(", ", ",", StringComparison.Ordinal));
+        Assert.Contains("scope=\"repository:app:pull,push\"", pushed.Headers.WwwAuthenticate.ToString());
+    }
+
+    [TestMethod]
+    [DataRow("password", "ci:other", "")]
+    [DataRow("refresh_token", "", "other")]
+    [DataRow("client_credentials", "", "identity")]
+    public async Task Nobody_else_gets_a_token(string grant, string pair, string identity)
+    {
+        await using World world = await StartAsync(RegistryLogin.Bearer);
+        using var request = new HttpRequestMessage(grant == "password" ? HttpMethod.Get : HttpMethod.Post, "/oauth2/token?scope=repository:app:pull");
+        if (grant == "password")
+        {
+            request.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(pair)));
+        }
+        else
+        {
+            request.Content = new FormUrlEncodedContent([new("grant_type", grant), new("refresh_token", identity)]);
+        }
+
+        using HttpResponseMessage answer = await world.Client.SendAsync(request, TestContext.CancellationToken);
+
+        Assert.AreEqual(HttpStatusCode.Unauthorized, answer.StatusCode);
+    }
+
+    [TestMethod]
     [DataRow("repository:app:pull", HttpStatusCode.NotFound, HttpStatusCode.Unauthorized)]
     [DataRow("repository:app:pull,push", HttpStatusCode.NotFound, HttpStatusCode.Accepted)]
     [DataRow("repository:other:pull,push", HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized)]
