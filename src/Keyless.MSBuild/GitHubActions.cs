@@ -94,11 +94,14 @@ internal sealed class GitHubActions(Func<string, string?> environment, string fo
         }
     }
 
-    /// <summary>Reads as the runner does: <c>name=value</c>, or <c>name&lt;&lt;delimiter</c> and lines up to the delimiter.</summary>
+    /// <summary>
+    /// Reads as the runner does (actions/runner, FileCommandManager.cs): <c>name=value</c>, or <c>name&lt;&lt;delimiter</c> and lines up to the
+    /// delimiter. A line ends at a line feed and nowhere else: whatever more Unicode counts as one stands in somebody's value.
+    /// </summary>
     private static string? LastValue(string output, string name)
     {
         string? last = null;
-        string[] lines = output.ReplaceLineEndings("\n").Split('\n');
+        string[] lines = (OperatingSystem.IsWindows() ? output.Replace("\r\n", "\n", StringComparison.Ordinal) : output).TrimStart('\uFEFF').Split('\n');
         for (int i = 0; i < lines.Length; i++)
         {
             int equals = lines[i].IndexOf('=', StringComparison.Ordinal), heredoc = lines[i].IndexOf("<<", StringComparison.Ordinal);

@@ -17,13 +17,13 @@ internal static class Quoted
             return value;
         }
 
-        return value.Any(IsHidden)
-            ? $"$'{Each(value, c => c is '\'' or '\\' ? $"\\{c}" : IsHidden(c) ? Escape("\\u{0:x4}", c) : null)}'"
+        return value.EnumerateRunes().Any(IsHidden)
+            ? $"$'{Each(value, c => c.Value is '\'' or '\\' ? $"\\{c}" : IsHidden(c) ? CodePoint(c) : null)}'"
             : $"'{value.Replace("'", "'\\''", StringComparison.Ordinal)}'";
     }
 
     /// <summary>As an attribute of a project file, between double quotes: for XML, and for MSBuild, which expands and splits.</summary>
-    public static string Attribute(string value) => Each(value, c => c switch
+    public static string Attribute(string value) => Each(value, c => c.Value switch
     {
         '&' => "&amp;",
         '<' => "&lt;",
@@ -37,7 +37,7 @@ internal static class Quoted
     });
 
     /// <summary>As a double-quoted scalar of YAML, quotes included.</summary>
-    public static string Yaml(string value) => $"\"{Each(value, c => c is '"' or '\\' ? $"\\{c}" : IsHidden(c) ? Escape("\\u{0:x4}", c) : null)}\"";
+    public static string Yaml(string value) => $"\"{Each(value, c => c.Value is '"' or '\\' ? $"\\{c}" : IsHidden(c) ? CodePoint(c) : null)}\"";
 
     /// <summary>As code in a line or a table of Markdown.</summary>
     public static string Code(string value) =>
@@ -48,8 +48,8 @@ internal static class Quoted
 
     /// <summary>As text of Markdown: whatever could be markup becomes a reference to the character.</summary>
     public static string Text(string value) => Each(value, c =>
-        IsHidden(c) ? Escape("\\u{0:x4}", c)
-        : char.IsLetterOrDigit(c) || char.IsSurrogate(c) || c == ' ' ? null
+        IsHidden(c) ? CodePoint(c)
+        : Rune.IsLetterOrDigit(c) || !c.IsBmp || c.Value == ' ' ? null
         : Escape("&#{0};", c));
 
     /// <summary>As a block of code in Markdown.</summary>
@@ -67,16 +67,18 @@ internal static class Quoted
         return $"{fence}{language}\n{code}\n{fence}\n";
     }
 
-    /// <summary>What ends a line, steers a terminal, or turns the writing direction.</summary>
-    private static bool IsHidden(char c) => char.GetUnicodeCategory(c)
+    /// <summary>What ends a line, steers a terminal, turns the writing direction, or is there and not seen (the tags of U+E0000).</summary>
+    private static bool IsHidden(Rune c) => Rune.GetUnicodeCategory(c)
         is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
-    private static string Escape(string format, char c) => string.Format(CultureInfo.InvariantCulture, format, (int)c);
+    private static string CodePoint(Rune c) => Escape(c.IsBmp ? "\\u{0:x4}" : "\\U{0:x8}", c);
 
-    private static string Each(string value, Func<char, string?> replace)
+    private static string Escape(string format, Rune c) => string.Format(CultureInfo.InvariantCulture, format, c.Value);
+
+    private static string Each(string value, Func<Rune, string?> replace)
     {
         var text = new StringBuilder(value.Length);
-        foreach (char c in value)
+        foreach (Rune c in value.EnumerateRunes())
         {
             text.Append(replace(c) ?? c.ToString());
         }

@@ -18,7 +18,7 @@ internal sealed class SharedFile(string property, string path, int largest)
     /// <exception cref="ConfigurationException">It cannot be read or written.</exception>
     public async Task ReplaceAsync(Func<byte[]?, byte[]?> change, CancellationToken cancel)
     {
-        if (Path.GetDirectoryName(path) is not { } folder || Path.GetFileName(path).Length == 0)
+        if (Path.GetDirectoryName(path) is not { } folder || Path.GetFileName(path).Length == 0 || Directory.Exists(path))
         {
             throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' is a folder; expected a file's path");
         }
@@ -31,6 +31,10 @@ internal sealed class SharedFile(string property, string path, int largest)
         {
             WholeFile.Write(property, path, content);
         }
+        else
+        {
+            WholeFile.MustBeWritable(property, path);
+        }
     }
 
     /// <summary>Adds to the end of a file that somebody else has made and will read.</summary>
@@ -41,12 +45,14 @@ internal sealed class SharedFile(string property, string path, int largest)
         try
         {
             using FileStream file = await OpenAloneAsync(path, cancel);
-            if (file.Length > largest)
+            // Of a pipe or a terminal (/dev/stdout, to see what would be written) nothing can be read back.
+            long length = file.CanSeek ? file.Length : 0;
+            if (length > largest)
             {
                 throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' is larger than {largest} bytes");
             }
 
-            byte[] there = new byte[file.Length];
+            byte[] there = new byte[length];
             await file.ReadExactlyAsync(there, cancel);
             await file.WriteAsync(more(there), cancel);
         }

@@ -47,7 +47,22 @@ internal sealed class SigningReport(string path)
             ? [.. list.Select(entry => (JsonObject)entry!)]
             : throw new FormatException("images is not a list of signed images");
 
-    public static JsonNode? Parse(ReadOnlySpan<byte> json) => JsonNode.Parse(json, documentOptions: Strict);
+    /// <exception cref="FormatException">JSON that cannot be written again as it is.</exception>
+    /// <exception cref="JsonException">Something else.</exception>
+    public static JsonNode? Parse(ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            JsonNode? node = JsonNode.Parse(json, documentOptions: Strict);
+            _ = node?.ToJsonString();
+            return node;
+        }
+        catch (InvalidOperationException e)
+        {
+            // RFC 8259 §8.2: an escaped half of a surrogate pair is grammatical JSON, but no text.
+            throw new FormatException("it has a string that is not Unicode text", e);
+        }
+    }
 
     private IReadOnlyList<JsonObject> Read(byte[]? there)
     {

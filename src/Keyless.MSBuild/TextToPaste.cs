@@ -135,7 +135,9 @@ internal static class TextToPaste
     }
 
     /// <summary>The same for the page of a GitHub run.</summary>
-    public static string Summary(string error, string text) => $"### The container is not signed\n\n{error}\n\n{text}\n\n";
+    /// <param name="error">May repeat names, values and servers' words.</param>
+    /// <param name="text">Ours.</param>
+    public static string Summary(string error, string text) => $"### The container is not signed\n\n{Quoted.Text(error)}\n\n{text}\n\n";
 
     private static string Join(params string[] parts) => string.Join("\n\n", parts);
 }

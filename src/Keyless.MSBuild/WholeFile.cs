@@ -54,6 +54,23 @@ internal static class WholeFile
         }
     }
 
+    /// <summary>What is certain before there is anything to write: its folder takes new files. Nothing is left behind.</summary>
+    /// <param name="property">Which property named the path, for the error.</param>
+    /// <param name="path">Absolute. Its folder is there.</param>
+    /// <exception cref="ConfigurationException">It cannot be written.</exception>
+    public static void MustBeWritable(string property, string path)
+    {
+        string temporary = Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}");
+        try
+        {
+            using var file = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' cannot be written: {e.Message}", e);
+        }
+    }
+
     /// <summary>Makes a folder, and those it is in.</summary>
     /// <param name="property">Which property named a path in it, for the error.</param>
     /// <exception cref="ConfigurationException">It cannot be made.</exception>

@@ -47,6 +47,94 @@ public sealed class GitHubActionsTests
         Assert.AreEqual(3, File.ReadAllText(world.PathOf("summary")).Split("### ").Length - 1);
     }
 
+    [TestMethod]
+    [DataRow("title=x\r{0}\n", DisplayName = "carriage return")]
+    [DataRow("title=x\u2028{0}\n", DisplayName = "line separator")]
+    [DataRow("title=x\u0085{0}\n", DisplayName = "next line")]
+    [DataRow("title=x\f{0}\n", DisplayName = "form feed")]
+    [DataRow("title<<end\nx\u2028end\u2028{0}\nend\n", DisplayName = "inside a block")]
+    [DataRow("title=x\ntitle<<end\n{0}\nend\n", DisplayName = "a line of a block")]
+    public async Task A_value_of_somebody_elses_does_not_begin_another(string output)
+    {
+        await using World world = await StartAsync();
+        world.Folder.Write("output", output.Replace("{0}", Entries(world, "evil"), StringComparison.Ordinal));
+        KeylessSignContainer task = Published(world, "Hello", out string image);
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.AreEqual(image, (string?)JsonNode.Parse(Outputs(world)["images"])!.AsArray().Single()!["reference"]);
+    }
+
+    [TestMethod]
+    [DataRow("{0}\n")]
+    [DataRow("\uFEFF{0}\n", DisplayName = "behind a byte order mark")]
+    [DataRow("{0}", DisplayName = "in an open line")]
+    [DataRow("images=[]\n{0}\n", DisplayName = "set again")]
+    public async Task Keeps_what_an_earlier_project_has_set(string output)
+    {
+        await using World world = await StartAsync();
+        world.Folder.Write("output", output.Replace("{0}", Entries(world, "earlier"), StringComparison.Ordinal));
+        KeylessSignContainer task = Published(world, "Hello", out string image);
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.AreEqual($"earlier {image}", string.Join(' ', JsonNode.Parse(Outputs(world)["images"])!.AsArray().Select(entry => (string?)entry!["reference"])));
+    }
+
+    [TestMethod]
+    [DataRow("""[{"project":"\ud800","name":"a","digest":"a","tags":[]}]""")]
+    [DataRow("""[{"project":"a","name":"a","digest":"a","tags":[],"more":{"\udc00":1}}]""")]
+    [DataRow("""[{"project":"a","name":"a","digest":"a","tags":["\ud800"]}]""")]
+    [DataRow("""[{"project":"a","name":"a","digest":"a","tags":[],"tags":[]}]""")]
+    [DataRow("""[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]""")]
+    public async Task Does_not_keep_what_is_no_list_of_images(string images)
+    {
+        await using World world = await StartAsync();
+        world.Folder.Write("output", $"images={images}\n");
+        KeylessSignContainer task = Published(world, "Hello", out string image);
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.AreEqual(image, (string?)JsonNode.Parse(Outputs(world)["images"])!.AsArray().Single()!["reference"]);
+    }
+
+    // As GITHUB_STEP_SUMMARY=/dev/stdout, which shows what would be written.
+    [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    public async Task Writes_to_a_pipe_as_well()
+    {
+        await using World world = await StartAsync();
+        await Tools.RunAsync("mkfifo", [world.PathOf("summary")], world.Folder.Path, new Dictionary<string, string>(), TestContext.CancellationToken);
+        Task<ToolResult> reader = Tools.RunAsync("cat", [world.PathOf("summary")], world.Folder.Path, new Dictionary<string, string>(), TestContext.CancellationToken);
+        KeylessSignContainer task = Published(world, "Hello", out _);
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.StartsWith("### Hello: signed", (await reader).Output);
+    }
+
+    [TestMethod]
+    public async Task Names_and_identities_are_text_on_the_page()
+    {
+        await using World world = await StartAsync();
+        const string branch = "refs/heads/x`|<script>*a*[b](c)@team##vso[x]${{x}}";
+        world.Sandbox.Issuer.Claims["job_workflow_ref"] = $"example-org/example-repo/.github/workflows/publish.yml@{branch}";
+        KeylessSignContainer task = Published(world, "Hello", out _);
+        task.ProjectName = "<img src=x>|`a`\u202E\U000E0041";
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        string summary = await File.ReadAllTextAsync(world.PathOf("summary"), TestContext.CancellationToken);
+        string outside = string.Concat(summary.Split("```").Where((_, i) => i % 2 == 0));
+        foreach (string markup in new[] { "<script", "<img", "[b]", "@team", "*a*", "\u202E", "\U000E0041", "##vso" })
+        {
+            Assert.DoesNotContain(markup, outside);
+        }
+
+        Assert.AreEqual("| image | platform | log index | signed at |".Count(c => c == '|'), summary.Split('\n').Single(line => line.Contains(world.Sandbox.RegistryHost + "/team/hello@", StringComparison.Ordinal) && line.StartsWith('|')).Count(c => c == '|'));
+        Assert.DoesNotContain("##vso[", World.Log(task));
+    }
+
     // A file name has no line feed on Windows.
     [TestMethod]
     [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
@@ -212,6 +300,10 @@ public sealed class GitHubActionsTests
         task.ContainerImageTags = [new TaskItem("1.0")];
         return task;
     }
+
+    /// <summary>What an earlier project of the same run would have set.</summary>
+    private static string Entries(World world, string reference) =>
+        $$"""images=[{"project":"{{reference}}","run":"github {{world.Environment["GITHUB_RUN_ID"]}}.1","reference":"{{reference}}","name":"a","digest":"a","tags":["1.0"]}]""";
 
     /// <summary>As the runner reads the file: what is set last holds, and a line that is neither is an error.</summary>
     private static Dictionary<string, string> Outputs(World world)

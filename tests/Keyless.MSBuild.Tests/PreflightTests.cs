@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Keyless.Testing;
@@ -160,7 +161,7 @@ public sealed class PreflightTests
 
         Assert.Contains("what to paste is in obj/net10.0/keyless/what-to-paste.md", error);
         string file = await File.ReadAllTextAsync(world.Folder["obj/net10.0/keyless/what-to-paste.md"], TestContext.CancellationToken);
-        string summary = await File.ReadAllTextAsync(world.Folder["summary.md"], TestContext.CancellationToken);
+        string summary = WebUtility.HtmlDecode(await File.ReadAllTextAsync(world.Folder["summary.md"], TestContext.CancellationToken));
         Assert.StartsWith("before\n", summary);
         Assert.Contains("KEYLESS1001: no identity token: ACTIONS_ID_TOKEN_REQUEST_URL is not set", summary);
         foreach (string line in new[] { "      contents: read", "      packages: write", "      id-token: write", "the job that calls it must grant them too" })
@@ -169,6 +170,30 @@ public sealed class PreflightTests
             Assert.Contains(line, summary);
             Assert.Contains(line, World.Log(task));
         }
+    }
+
+    [TestMethod]
+    [DataRow("<script>alert(1)</script>")]
+    [DataRow("`code` **bold** [link](https://evil.example) @team #1")]
+    [DataRow("| a | b |")]
+    [DataRow("\u202Egnp.exe")]
+    public async Task What_a_refusal_repeats_is_text_on_the_page_of_the_run(string path)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment["GITHUB_STEP_SUMMARY"] = world.Folder["summary.md"];
+        KeylessPreflight task = Preflight(world, "true");
+        task.ContainerArchiveOutputPath = path;
+
+        World.Refusal(task, "KEYLESS5007");
+
+        string summary = await File.ReadAllTextAsync(world.Folder["summary.md"], TestContext.CancellationToken);
+        string line = summary.Split('\n').Single(l => l.StartsWith("KEYLESS5007", StringComparison.Ordinal));
+        foreach (char markup in "<>`*[]|@_!\u202E")
+        {
+            Assert.DoesNotContain(markup, line);
+        }
+
+        Assert.Contains(path.Replace("\u202E", "\\u202e", StringComparison.Ordinal), WebUtility.HtmlDecode(line));
     }
 
     [TestMethod]

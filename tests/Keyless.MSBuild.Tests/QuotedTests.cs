@@ -11,7 +11,7 @@ public sealed class QuotedTests
     private static readonly string[] Values =
     [
         "plain", "", "two words", "it's", "\"double\"", "back\\slash", "$(id)", "`id`", "a;b&c|d>e", "#", "-n", "~", "100%", "%41", "@(Item)", "*?", "line\nfeed", "\u202Egnp.exe", "é😀",
-        "a|b", "<b>", "]]>", "&amp;", "@team", "https://example.com/x?y=z", "${{ github.token }}", "tab\tbell\a",
+        "a|b", "<b>", "]]>", "&amp;", "@team", "https://example.com/x?y=z", "${{ github.token }}", "tab\tbell\a", "::error::x", "##vso[x]y", "a%0Ab", "\u2028\u0085\uFEFF",
     ];
 
     public required TestContext TestContext { get; init; }
@@ -62,6 +62,20 @@ public sealed class QuotedTests
         {
             Assert.DoesNotContain(special, inner);
         }
+    }
+
+    /// <summary>The tags of U+E0000 spell ASCII that nobody sees.</summary>
+    [TestMethod]
+    public async Task Characters_that_nobody_sees_are_spelled_out()
+    {
+        const string value = "a\U000E0041\U000E007Fb";
+
+        Assert.AreEqual("$'a\\U000e0041\\U000e007fb'", Quoted.Shell(value));
+        Assert.AreEqual("\"a\\U000e0041\\U000e007fb\"", Quoted.Yaml(value));
+        Assert.AreEqual("a&#xE0041;&#xE007F;b", Quoted.Attribute(value));
+        Assert.AreEqual("a\\U000e0041\\U000e007fb", Quoted.Text(value));
+        ToolResult read = await Tools.RunAsync("bash", ["-c", $"printf %s {Quoted.Shell(value)}"], Path.GetTempPath(), new Dictionary<string, string> { ["LC_ALL"] = "C.UTF-8" }, TestContext.CancellationToken);
+        Assert.AreEqual(value, read.Output);
     }
 
     [TestMethod]

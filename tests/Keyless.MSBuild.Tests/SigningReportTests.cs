@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.Build.Utilities;
 using Task = System.Threading.Tasks.Task;
@@ -102,6 +103,15 @@ public sealed class SigningReportTests
     [DataRow("what somebody wrote")]
     [DataRow("[]")]
     [DataRow("""{"schema":"keyless-msbuild/container-verification/v1","images":[]}""")]
+    [DataRow("""{"schema":"keyless-msbuild/container-signing/v0","images":[]}""")]
+    [DataRow("""{"schema":["keyless-msbuild/container-signing/v1"],"images":[]}""")]
+    [DataRow("""{"schema":"keyless-msbuild/container-signing/v1","images":[{"project":"a","na""")]
+    [DataRow("""{"schema":"keyless-msbuild/container-signing/v1","images":[{"project":"a","name":"a","digest":"a","tags":[1]}]}""")]
+    [DataRow("""{"schema":"keyless-msbuild/container-signing/v1","images":[{"project":"\ud800","name":"a","digest":"a","tags":[]}]}""")]
+    [DataRow("""{"schema":"keyless-msbuild/container-signing/v1","images":[],"\udc00":1}""")]
+    [DataRow("")]
+    [DataRow("\0\0\0\0")]
+    [DataRow("\uFEFF[]")]
     [DataRow("""{"schema":"keyless-msbuild/container-signing/v1","images":{}}""")]
     [DataRow("""{"schema":"keyless-msbuild/container-signing/v1","images":[{"project":"../Hello"}]}""")]
     [DataRow("""{"schema":"keyless-msbuild/container-signing/v1","schema":"keyless-msbuild/container-signing/v1","images":[]}""")]
@@ -113,7 +123,7 @@ public sealed class SigningReportTests
 
         Assert.Contains("is not a report of this kind", World.Refusal(task, "KEYLESS5012"));
 
-        Assert.AreEqual(content, await File.ReadAllTextAsync(world.Folder["out/signed.json"], TestContext.CancellationToken));
+        Assert.AreEqual(content, Encoding.UTF8.GetString(await File.ReadAllBytesAsync(world.Folder["out/signed.json"], TestContext.CancellationToken)));
         Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
     }
 
@@ -130,6 +140,63 @@ public sealed class SigningReportTests
         World.Refusal(task, "KEYLESS5012");
 
         Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
+    }
+
+    [TestMethod]
+    public async Task A_folder_in_its_place_is_found_out_before_anybody_is_asked()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        Directory.CreateDirectory(world.Folder["out/signed.json"]);
+        KeylessSignContainer task = Published(world, world.Push(), "1.0");
+
+        Assert.Contains("is a folder", World.Refusal(task, "KEYLESS5012"));
+
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
+    }
+
+    [TestMethod]
+    public async Task A_file_larger_than_any_report_is_left_alone()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        Directory.CreateDirectory(world.Folder["out"]);
+        using (FileStream file = File.Create(world.Folder["out/signed.json"]))
+        {
+            file.SetLength(17 * 1024 * 1024);
+        }
+
+        KeylessSignContainer task = Published(world, world.Push(), "1.0");
+
+        Assert.Contains("larger than", World.Refusal(task, "KEYLESS5012"));
+
+        Assert.AreEqual(17 * 1024 * 1024, new FileInfo(world.Folder["out/signed.json"]).Length);
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
+    }
+
+    [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    public async Task A_link_is_replaced_and_what_it_led_to_stays()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string precious = world.Folder.Write("precious.json", """{"schema":"keyless-msbuild/container-signing/v1","images":[]}""");
+        Directory.CreateDirectory(world.Folder["out"]);
+        File.CreateSymbolicLink(world.Folder["out/signed.json"], precious);
+        KeylessSignContainer task = Published(world, world.Push(), "1.0");
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.HasCount(1, Read(world)["images"]!.AsArray());
+        Assert.AreEqual("""{"schema":"keyless-msbuild/container-signing/v1","images":[]}""", await File.ReadAllTextAsync(precious, TestContext.CancellationToken));
+    }
+
+    [TestMethod]
+    public async Task Leaves_nothing_beside_it_but_the_lock()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        KeylessSignContainer task = Published(world, world.Push(), "1.0");
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.AreEqual(".signed.json.lock signed.json", string.Join(' ', Directory.GetFileSystemEntries(world.Folder["out"]).Select(Path.GetFileName).Order(StringComparer.Ordinal)));
     }
 
     /// <summary>As the targets would call it after a push.</summary>
