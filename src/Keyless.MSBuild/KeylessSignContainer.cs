@@ -96,7 +96,7 @@ public sealed class KeylessSignContainer : SigningTask
 
         SignedContainers = [.. signed.Select(ToItem)];
         ContainerSignedDigest = PushedDigest() is { } pushed ? pushed.ToString() : "";
-        await PublishAsync(report, settings, identities.Ci, signed, cancel);
+        await PublishAsync(report, settings, PublicRecord.IsPublicGood(instance.TrustedRoot), identities.Ci, signed, cancel);
     }
 
     private async Task<SigningReport?> PrepareReportAsync(CancellationToken cancel)
@@ -119,7 +119,7 @@ public sealed class KeylessSignContainer : SigningTask
     }
 
     /// <summary>Everything is signed by now; who was promised a file and gets none has to know all the same.</summary>
-    private async Task PublishAsync(SigningReport? report, SigningSettings settings, CiSystem ci, IReadOnlyList<SignedImage> signed, CancellationToken cancel)
+    private async Task PublishAsync(SigningReport? report, SigningSettings settings, bool isPublicGood, CiSystem ci, IReadOnlyList<SignedImage> signed, CancellationToken cancel)
     {
         SignedProject project = SignedProject.Of(ProjectName, ProjectDirectory, ci.Run, signed);
         if (report is not null)
@@ -132,7 +132,7 @@ public sealed class KeylessSignContainer : SigningTask
             return;
         }
 
-        var summary = new StepSummary(project, settings.Source.IsPublicGood, settings.SignatureRepository is { } other ? $"{other.Registry}/{other.Repository}" : null);
+        var summary = new StepSummary(project, isPublicGood, settings.SignatureRepository is { } other ? $"{other.Registry}/{other.Repository}" : null);
         if (ci.Kind == CiKind.GitHubActions)
         {
             var github = new GitHubActions(EnvironmentVariable, ProjectDirectory);

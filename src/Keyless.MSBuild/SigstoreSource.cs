@@ -14,9 +14,6 @@ namespace Keyless.MSBuild;
 /// <param name="CacheDirectory">Absolute; null where nothing can be kept.</param>
 internal sealed record SigstoreSource(string Instance, string TrustedRoot, string SigningConfig, Uri? TufUrl, string TufRoot, string? CacheDirectory, bool Offline)
 {
-    /// <summary>Whether it is what cosign and its like trust without being told.</summary>
-    public bool IsPublicGood => Instance is "" or "public-good" && TrustedRoot.Length == 0 && TufUrl is null;
-
     /// <param name="Warnings">What everybody should know of their age.</param>
     /// <param name="Notes">What is worth a line.</param>
     public sealed record Documents(SigstoreInstance Instance, IReadOnlyList<string> Warnings, IReadOnlyList<string> Notes);

@@ -50,6 +50,38 @@ public sealed class PublishCredentialsTests
     {
         await using SandboxHost sandbox = await StartAsync(login);
         using var folder = new TemporaryFolder();
+        Dictionary<string, string> environment = InAFile(sandbox, folder, form);
+
+        await AssertOneUserAsync(sandbox, environment, form);
+    }
+
+    /// <summary>However much a build is made to say: no password, no token, and not what HTTP makes of user and password.</summary>
+    [TestMethod]
+    [DataRow("credHelpers", RegistryLogin.Basic)]
+    [DataRow("identitytoken", RegistryLogin.Bearer)]
+    [DataRow("auths", RegistryLogin.Bearer)]
+    public async Task Are_in_no_log(string form, RegistryLogin login)
+    {
+        await using SandboxHost sandbox = await StartAsync(login);
+        await using SandboxHost bases = await SandboxHost.StartAsync(cancel: TestContext.CancellationToken);
+        using var folder = new TemporaryFolder();
+        Dictionary<string, string> environment = InAFile(sandbox, folder, form);
+
+        Published published = await Samples.PublishAsync(
+            sandbox, environment, ["-p:SignContainer=true", $"-p:ContainerBaseImage={bases.BaseImage}", "-v:diagnostic", $"-bl:{folder["build.binlog"]}"], TestContext.CancellationToken);
+
+        Assert.AreEqual(0, published.Result.ExitCode, published.Result.ToString());
+        string log = await PublishTests.UnpackAsync(folder["build.binlog"]);
+        Assert.Contains("KeylessSignContainer", log);
+        foreach (string secret in new[] { "canary", Pair(form, Password(form)) })
+        {
+            Assert.DoesNotContain(secret, log);
+            Assert.DoesNotContain(secret, published.Result.Output);
+        }
+    }
+
+    private static Dictionary<string, string> InAFile(SandboxHost sandbox, TemporaryFolder folder, string form)
+    {
         var environment = new Dictionary<string, string>(sandbox.Environment) { ["PATH"] = $"{folder["bin"]}:{Environment.GetEnvironmentVariable("PATH")}" };
         Helper(folder, "first", "credHelpers");
         Helper(folder, "second", "credsStore");
@@ -64,8 +96,7 @@ public sealed class PublishCredentialsTests
         environment["DOCKER_CONFIG"] = folder["docker"];
         folder.Write("docker/config.json", config);
         Put("HOME", Auths(sandbox, "HOME"), environment, folder);
-
-        await AssertOneUserAsync(sandbox, environment, form);
+        return environment;
     }
 
     private async Task AssertOneUserAsync(SandboxHost sandbox, Dictionary<string, string> environment, string user)

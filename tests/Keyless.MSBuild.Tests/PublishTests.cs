@@ -332,7 +332,7 @@ public sealed class PublishTests
         Assert.IsFalse(published.HasBundles);
     }
 
-    private static async Task<string> UnpackAsync(string binaryLog)
+    internal static async Task<string> UnpackAsync(string binaryLog)
     {
         await using var gzip = new GZipStream(File.OpenRead(binaryLog), CompressionMode.Decompress);
         using var bytes = new MemoryStream();

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Keyless.Testing;
 
 namespace Keyless.Sigstore.Tests;
 
@@ -66,6 +67,27 @@ public sealed class PublicRecordTests(TestContext test)
         using SigningSession session = await BeginAsync(sandbox, Root(sandbox.TrustedRoot), acceptPublicLog: false);
 
         Assert.AreEqual(sandbox.Issuer.CertificateIdentity, session.Subject);
+    }
+
+    [TestMethod]
+    public async Task Knows_the_public_instance_by_its_logs_whatever_file_they_stand_in()
+    {
+        await using SandboxHost sandbox = await StartAsync("public");
+        string json = await File.ReadAllTextAsync(Repository.PathTo("src/Keyless.Sigstore/Tuf/Roots/public-good.trusted_root.json"), test.CancellationToken);
+        JsonNode withAnother = JsonNode.Parse(json)!, withNone = JsonNode.Parse(json)!, staging = JsonNode.Parse(sandbox.TrustedRoot)!;
+        withAnother["tlogs"]!.AsArray().Add(JsonNode.Parse(sandbox.TrustedRoot)!["tlogs"]![0]!.DeepClone());
+        withNone["tlogs"] = new JsonArray();
+        foreach (JsonNode? log in staging["tlogs"]!.AsArray())
+        {
+            log!["baseUrl"] = "https://rekor.sigstage.dev";
+        }
+
+        Assert.IsTrue(PublicRecord.IsPublicGood(Root(json)));
+        Assert.IsFalse(PublicRecord.IsPublicGood(Root(withAnother.ToJsonString())));
+        Assert.IsFalse(PublicRecord.IsPublicGood(Root(withNone.ToJsonString())));
+        Assert.IsFalse(PublicRecord.IsPublicGood(Root(staging.ToJsonString())));
+        Assert.IsFalse(PublicRecord.IsPublicGood(WithPublicLog(sandbox)));
+        Assert.IsFalse(PublicRecord.IsPublicGood(Root(sandbox.TrustedRoot)));
     }
 
     private async Task<SandboxHost> StartAsync(string? visibility)

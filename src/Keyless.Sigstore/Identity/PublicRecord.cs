@@ -24,9 +24,17 @@ public static class PublicRecord
     private static readonly string[] PublicDomains = [".sigstore.dev", ".sigstage.dev"];
 
     /// <summary>Whether what is signed under this trusted root goes into a log of a public instance.</summary>
-    public static bool IsKeptFor(TrustedRoot root) => root.Logs.Concat(root.CertificateLogs).Any(log =>
+    public static bool IsKeptFor(TrustedRoot root) => root.Logs.Concat(root.CertificateLogs).Any(log => IsPublic(log, PublicDomains));
+
+    /// <summary>
+    /// Whether these are the logs of the public-good instance and no others, wherever the trusted root came from: what cosign and its like trust
+    /// without being told. The logs that staging shares with it are CT logs.
+    /// </summary>
+    public static bool IsPublicGood(TrustedRoot root) => root.Logs.Count > 0 && root.Logs.All(log => IsPublic(log, PublicDomains[..1]));
+
+    private static bool IsPublic(TransparencyLog log, string[] domains) =>
         PublicLogs.Contains(Convert.ToBase64String(log.LogId), StringComparer.Ordinal)
-        || PublicDomains.Any(domain => ("." + log.Host).EndsWith(domain, StringComparison.OrdinalIgnoreCase)));
+        || domains.Any(domain => ("." + log.Host).EndsWith(domain, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>
     /// Public are the identities of public repositories; of everything else (private and internal repositories, CI systems that
