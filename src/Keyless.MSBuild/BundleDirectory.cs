@@ -5,7 +5,8 @@ namespace Keyless.MSBuild;
 
 /// <summary>
 /// Where every bundle is kept before it is pushed: should the push fail, the log entry is made and the signature is not lost. Names carry digest
-/// and format, <c>sha256-….bundle.sigstore.json</c>. A bundle is unfinished until the marker beside it, <c>….attached</c>, names its digest.
+/// and format, <c>sha256-….bundle.sigstore.json</c>. A bundle is unfinished until the marker beside it, <c>….attached</c>, names its digest: then all
+/// that was to be signed with it is in the registry.
 /// </summary>
 /// <param name="path">Absolute.</param>
 internal sealed class BundleDirectory(string path)

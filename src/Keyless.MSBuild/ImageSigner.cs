@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Keyless.Oci;
 using Keyless.Sigstore;
 using Polly;
@@ -62,6 +63,8 @@ internal sealed class ImageSigner(
     /// </summary>
     private const int AtOnce = 64;
 
+    private readonly ConcurrentQueue<(string Path, ReadOnlyMemory<byte> Bundle)> attached = [];
+
     /// <summary>All in one session: one token, one key, one certificate.</summary>
     public async Task<IReadOnlyList<SignedImage>> SignAsync(IReadOnlyList<ImageToSign> images, CancellationToken cancel)
     {
@@ -88,7 +91,28 @@ internal sealed class ImageSigner(
             throw new IdentityException(e.Failure, $"{e.Message}; not signed: {string.Join(", ", left)}", e);
         }
 
+        Finish();
         return [.. signed.Select(image => image!)];
+    }
+
+    /// <summary>
+    /// When everything that was asked for stands, not before: of a build that is killed half-way the next one pushes all that is kept, which changes
+    /// nothing where it stands already, and nothing is signed twice.
+    /// </summary>
+    private void Finish()
+    {
+        foreach ((string path, ReadOnlyMemory<byte> bundle) in attached)
+        {
+            try
+            {
+                BundleDirectory.Finish(path, bundle);
+            }
+            catch (ConfigurationException e)
+            {
+                // Pushing it once more changes nothing.
+                note(e.Message);
+            }
+        }
     }
 
     private async Task<SignedImage> SignAsync(Subject subject, CancellationToken cancel)
@@ -128,16 +152,7 @@ internal sealed class ImageSigner(
             }
         }
 
-        try
-        {
-            BundleDirectory.Finish(subject.Path, bundle);
-        }
-        catch (ConfigurationException e)
-        {
-            // Pushing it once more changes nothing.
-            note(e.Message);
-        }
-
+        attached.Enqueue((subject.Path, bundle));
         return new SignedImage(image, subject.Format, subject.Manifest.MediaType, subject.Path, reference, verified, took(time.GetElapsedTime(began)));
     }
 

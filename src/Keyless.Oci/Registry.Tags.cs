@@ -68,9 +68,9 @@ public sealed partial class Registry
     }
 
     /// <summary>
-    /// Read, add, write, and read again until the entry is there and nobody else writes. Most registries, distribution 2.8 among them, answer an
-    /// ETag without honouring If-Match, and cosign writes without looking afterwards: whoever read before us writes over our entry. So it is
-    /// looked for once more when such a writer has had its time.
+    /// Read, add, write, and read again until the entry is there. Most registries, distribution 2.8 among them, answer an ETag without honouring
+    /// If-Match, and cosign writes without a condition: whoever read before us writes over our entry. So it is looked for when such a writer has
+    /// had its time. Against losing theirs in the moment between our own reading and writing there is only If-Match.
     /// </summary>
     /// <param name="find">What the tag holds now, with its ETag; null where there is no such tag.</param>
     /// <param name="isThere">Whether our entry is in it.</param>
@@ -103,9 +103,7 @@ public sealed partial class Registry
                     return;
                 }
 
-                if (current is { } mine && isThere(mine.Manifest)
-                    ? await IsSettledAsync(mine.Manifest.Digest, began)
-                    : await WriteAsync(current) is { } written && await IsSettledAsync(written, began))
+                if (((current is { } mine && isThere(mine.Manifest)) || await WriteAsync(current)) && await IsThereLaterAsync(began))
                 {
                     return;
                 }
@@ -118,8 +116,8 @@ public sealed partial class Registry
 
         throw Failed(RegistryFailure.Refused, HttpMethod.Put, ManifestPath(tag), $"the entry was lost {Limits.TagAttempts} times to other writers of this tag");
 
-        // Null where somebody else was faster.
-        async Task<Digest?> WriteAsync((Manifest Manifest, string? ETag)? current)
+        // False where somebody else was faster.
+        async Task<bool> WriteAsync((Manifest Manifest, string? ETag)? current)
         {
             (byte[] bytes, string mediaType) = await add(current?.Manifest, cancel);
             if (bytes.Length > Limits.ManifestBytes)
@@ -129,19 +127,19 @@ public sealed partial class Registry
 
             if (addsSlowly && (await find(cancel))?.Manifest.Digest != current?.Manifest.Digest)
             {
-                return null;
+                return false;
             }
 
             string? condition = Condition(current?.ETag);
             try
             {
                 await PutManifestAsync(bytes, mediaType, tag, condition, cancel);
-                return Digest.Of(bytes);
+                return true;
             }
             catch (RegistryException e) when (e.Status is HttpStatusCode.PreconditionFailed)
             {
                 // Harbor answers 412 for a tag that is immutable, too. Only where the tag has moved was it our condition that failed.
-                return condition is not null && (await find(cancel))?.ETag != condition ? null : throw Unwritable(e);
+                return condition is not null && (await find(cancel))?.ETag != condition ? false : throw Unwritable(e);
             }
             catch (RegistryException e) when (e.Failure == RegistryFailure.Refused && current is not null)
             {
@@ -149,11 +147,11 @@ public sealed partial class Registry
             }
         }
 
-        async Task<bool> IsSettledAsync(Digest seen, long began)
+        async Task<bool> IsThereLaterAsync(long began)
         {
             TimeSpan theirs = 3 * settings.Time.GetElapsedTime(began);
             await Task.Delay(theirs < Limits.ShortestTagCheck ? Limits.ShortestTagCheck : theirs > Limits.LongestTagCheck ? Limits.LongestTagCheck : theirs, settings.Time, cancel);
-            return await find(cancel) is { } now && now.Manifest.Digest == seen && isThere(now.Manifest);
+            return await find(cancel) is { } now && isThere(now.Manifest);
         }
     }
 
