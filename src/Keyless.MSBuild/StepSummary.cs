@@ -46,7 +46,7 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood, stri
             {
                 text.Append("<details><summary>A cluster that admits nothing else under this name</summary>\n\n");
                 text.Append("policy-controller 0.13 or newer:\n\n").Append(Quoted.Block("yaml", recipe.ClusterImagePolicy)).Append('\n');
-                text.Append("Kyverno 1.18 or newer:\n\n").Append(Quoted.Block("yaml", recipe.KyvernoPolicy)).Append("\n</details>\n\n");
+                text.Append(CultureInfo.InvariantCulture, $"Kyverno {(isPublicGood ? "1.18" : "1.19")} or newer:\n\n").Append(Quoted.Block("yaml", recipe.KyvernoPolicy)).Append("\n</details>\n\n");
             }
         }
         return text.ToString();
@@ -116,8 +116,7 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood, stri
                     operations: ["CREATE", "UPDATE"]
                     resources: ["pods"]
               matchImageReferences:
-                - glob: {{Quoted.Yaml($"{NameIn("docker.io")}@*")}}
-                - glob: {{Quoted.Yaml($"{NameIn("docker.io")}:*")}}
+            {{string.Join('\n', NamesInPods.Select(name => $"    - glob: {Quoted.Yaml(name)}"))}}
               attestors:
                 - name: signer
                   cosign:
@@ -125,12 +124,26 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood, stri
                       identities:
                         - issuer: {{Quoted.Yaml(issuer)}}
                           subject: {{Quoted.Yaml(subject)}}
-            {{(isPublicGood ? "" : "          trustedRoot:\n            expression: variables.trustedRoot # a variable with this instance's trusted root\n")}}        ctlog:
+            {{(isPublicGood ? "" : "        trustedRoot:\n          expression: variables.trustedRoot # a variable with this instance's trusted root\n")}}        ctlog:
                       url: {{(isPublicGood ? "https://rekor.sigstore.dev" : "https://rekor.example # this instance's log")}}
               validations:
-                - expression: images.containers.map(image, verifyImageSignatures(image, [attestors.signer])).all(count, count > 0)
+                - expression: (images.containers + images.initContainers + images.ephemeralContainers).map(image, verifyImageSignatures(image, [attestors.signer])).all(count, count > 0)
                   message: the image is not signed by whom it should be
             """;
+
+        /// <summary>
+        /// Kyverno looks at what stands in the pod, letter by letter, and lets pass what no glob matches: with a digest or a tag, or with neither, which
+        /// means "latest"; Docker Hub by each of its names, or by none.
+        /// </summary>
+        private IEnumerable<string> NamesInPods
+        {
+            get
+            {
+                string[] hosts = registry == "docker.io" ? ["", "docker.io/", "index.docker.io/", "registry-1.docker.io/"] : [$"{registry}/"];
+                string[] names = registry == "docker.io" && repository.StartsWith("library/", StringComparison.Ordinal) ? [repository, repository["library/".Length..]] : [repository];
+                return from host in hosts from name in names from end in (string[])["@*", ":*", ""] select $"{host}{name}{end}";
+            }
+        }
 
         private string NameIn(string dockerHub) => $"{(registry == "docker.io" ? dockerHub : registry)}/{repository}";
 
