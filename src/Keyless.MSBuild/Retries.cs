@@ -15,6 +15,8 @@ namespace Keyless.MSBuild;
 /// <param name="say">Told, in one line, what failed and when it is tried again.</param>
 internal sealed class Retries(TimeSpan budget, RetryTime spent, TimeProvider time, Action<string> say)
 {
+    private readonly RetryTime spent = spent;
+
     private const string Tried = "Keyless.MSBuild.Tried";
 
     private static readonly TimeSpan Shortest = TimeSpan.FromSeconds(1);
@@ -23,6 +25,7 @@ internal sealed class Retries(TimeSpan budget, RetryTime spent, TimeProvider tim
 
     /// <summary>For everything that is asked in this build.</summary>
     public ResiliencePipeline ToPipeline() => new ResiliencePipelineBuilder { TimeProvider = time }
+        .AddStrategy(_ => new Episode(this), new EpisodeOptions())
         .AddRetry(new RetryStrategyOptions
         {
             MaxRetryAttempts = int.MaxValue,
@@ -83,12 +86,32 @@ internal sealed class Retries(TimeSpan budget, RetryTime spent, TimeProvider tim
             }
         }
 
-        if (!isFirst)
-        {
-            spent.End(Now);
-        }
-
         return false;
+    }
+
+    /// <summary>Ends what the first failure began, however it ends: a wait that is cancelled costs the rest of the build no more time.</summary>
+    private sealed class Episode(Retries retries) : ResilienceStrategy
+    {
+        protected override async ValueTask<Outcome<TResult>> ExecuteCore<TResult, TState>(
+            Func<ResilienceContext, TState, ValueTask<Outcome<TResult>>> callback, ResilienceContext context, TState state)
+        {
+            try
+            {
+                return await callback(context, state);
+            }
+            finally
+            {
+                if (context.Properties.TryGetValue(Began, out _))
+                {
+                    retries.spent.End(retries.Now);
+                }
+            }
+        }
+    }
+
+    private sealed class EpisodeOptions : ResilienceStrategyOptions
+    {
+        public EpisodeOptions() => Name = nameof(Episode);
     }
 
     private TimeSpan Delay(Exception e, int attempt)

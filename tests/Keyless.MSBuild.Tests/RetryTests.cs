@@ -1,5 +1,7 @@
 using System.Globalization;
 using Keyless.Sandbox;
+using Keyless.Sigstore;
+using Polly;
 
 namespace Keyless.MSBuild.Tests;
 
@@ -145,6 +147,20 @@ public sealed class RetryTests
         Assert.IsTrue(verify.Execute(), World.Log(verify));
         RegistryManifest list = world.Sandbox.Registry.FindManifest("team/app", image.Split('@')[1].Replace(':', '-'))!;
         Assert.HasCount(1, System.Text.Json.Nodes.JsonNode.Parse(list.Bytes)!["manifests"]!.AsArray());
+    }
+
+    [TestMethod]
+    public async Task Stops_counting_when_a_wait_is_cancelled()
+    {
+        var spent = new RetryTime();
+        ResiliencePipeline pipeline = new Retries(TimeSpan.FromMinutes(5), spent, TimeProvider.System, _ => { }).ToPipeline();
+        using var stop = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+
+        await Assert.ThrowsAsync<OperationCanceledException>(async () => await pipeline.ExecuteAsync<int>(
+            _ => throw new ServiceException(ServiceFailure.Unreachable, "Rekor", "down") { IsTransient = true }, stop.Token));
+
+        TimeSpan now = TimeProvider.System.GetElapsedTime(0);
+        Assert.AreEqual(spent.Until(now), spent.Until(now + TimeSpan.FromMinutes(1)));
     }
 
     [TestMethod]
