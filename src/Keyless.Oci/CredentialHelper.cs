@@ -81,6 +81,8 @@ internal sealed partial class CredentialHelper(string name, Func<string, string?
             StartInfo = new ProcessStartInfo(program)
             {
                 ArgumentList = { "get" },
+                // Not the current one: what a program looks for beside itself must not come from what is being built.
+                WorkingDirectory = Path.GetDirectoryName(program),
                 UseShellExecute = false,
                 CreateNoWindow = true,
                 RedirectStandardInput = true,

@@ -278,6 +278,15 @@ public sealed class RegistryCredentialsTests : IDisposable
     }
 
     [TestMethod]
+    [OSCondition(OperatingSystems.Linux)]
+    public async Task Runs_a_helper_in_its_own_folder()
+    {
+        Helper("one", """printf '{"Username":"%s","Secret":"s"}' "$(pwd -P)" """);
+
+        Assert.AreEqual(folder["bin"], (await FindInAsync("""{"credsStore":"one"}""")).User);
+    }
+
+    [TestMethod]
     [OSCondition(OperatingSystems.Linux | OperatingSystems.OSX)]
     public async Task Drops_what_a_helper_says_beside_its_answer_however_much()
     {
