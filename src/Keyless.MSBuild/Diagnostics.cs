@@ -140,17 +140,17 @@ internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text)
     public static string OneLine(string text)
     {
         var line = new StringBuilder(text.Length);
-        foreach (char c in Login().Replace(Token().Replace(text, "[token]"), "[login]@"))
+        foreach (Rune c in Login().Replace(Token().Replace(text, "[token]"), "[login]@").EnumerateRunes())
         {
             if (line.Length >= LongestMessage)
             {
                 return line.Append('…').ToString();
             }
 
-            bool harmless = char.GetUnicodeCategory(c)
+            bool harmless = Rune.GetUnicodeCategory(c)
                 is not (UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
-            bool commands = c == '#' && line.Length > 0 && line[^1] == '#';
-            line.Append(harmless && !commands ? c : $"\\u{(int)c:x4}");
+            bool commands = c.Value == '#' && line.Length > 0 && line[^1] == '#';
+            line.Append(harmless && !commands ? c.ToString() : c.IsBmp ? $"\\u{c.Value:x4}" : $"\\U{c.Value:x8}");
         }
         return line.ToString();
     }

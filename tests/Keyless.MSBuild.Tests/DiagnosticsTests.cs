@@ -47,6 +47,8 @@ public sealed partial class DiagnosticsTests
     [DataRow("issue #7 and #8", "issue #7 and #8")]
     [DataRow("'user:secret@host/app'", "'[login]@host/app'")]
     [DataRow("host:5000/app:1.0@sha256:00", "host:5000/app:1.0@sha256:00")]
+    [DataRow("a\U000E0041\U0001F600b", "a\\U000e0041\U0001F600b")]
+    [DataRow("a\u202E\u2028b", "a\\u202e\\u2028b")]
     public void A_message_commands_no_ci_system_and_shows_no_login(string found, string shown) => Assert.AreEqual(shown, Diagnostic.OneLine(found));
 
     [TestMethod]
