@@ -21,6 +21,7 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood, stri
         foreach (SignedImage image in project.Images.SelectMany(image => image))
         {
             string name = image.Image.Within is null ? Quoted.Code(image.Reference) : $"in it: {Quoted.Code(image.Image.Digest.ToString())}";
+            name += image.Format == SignaturesWanted.Legacy ? ", in the form of cosign 2" : "";
             text.Append(CultureInfo.InvariantCulture,
                 $"| {name} | {Quoted.Text(image.Image.Platform ?? "")} | {image.Bundle.LogIndex} | {VerificationReport.Format(image.Bundle.SignedAt)} |\n");
         }
@@ -30,7 +31,7 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood, stri
         foreach (SignedImage image in howTo ? project.Images.Select(image => image[0]) : [])
         {
             var recipe = new Recipe(
-                image.Image.Reference.Registry, image.Image.Reference.Repository, image.Reference, image.Bundle.SignedBy, image.Bundle.Signer!.Issuer, isPublicGood, elsewhere);
+                image.Image.Reference.Registry, image.Image.Reference.Repository, image.Reference, image.Bundle.SignedBy, image.Bundle.Signer!.Issuer, isPublicGood, elsewhere, image.Format == SignaturesWanted.Legacy);
             text.Append("Whoever pulls it checks it with cosign 3:\n\n").Append(Quoted.Block("sh", recipe.Cosign)).Append('\n');
             text.Append("A project that deploys it, with `dotnet build -t:VerifyContainerImages`:\n\n").Append(Quoted.Block("xml", recipe.Item)).Append('\n');
             if (!isPublicGood)
@@ -58,7 +59,7 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood, stri
     /// <param name="subject">Of the certificate.</param>
     /// <param name="issuer">Of the identity, as the certificate has it.</param>
     /// <param name="elsewhere">As of the summary.</param>
-    internal sealed class Recipe(string registry, string repository, string pinned, string subject, string issuer, bool isPublicGood, string? elsewhere = null)
+    internal sealed class Recipe(string registry, string repository, string pinned, string subject, string issuer, bool isPublicGood, string? elsewhere = null, bool isLegacy = false)
     {
         public string Cosign =>
             $"""
@@ -75,7 +76,7 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood, stri
                 CertificateOidcIssuer="{Quoted.Attribute(issuer)}" />
             """;
 
-        /// <summary>policy-controller, API policy.sigstore.dev/v1beta1 (docs/ci.md says of when).</summary>
+        /// <summary>policy-controller, API policy.sigstore.dev/v1beta1 (docs/ci.md says of when). Without a format it looks for cosign 2's.</summary>
         public string ClusterImagePolicy =>
             $$"""
             apiVersion: policy.sigstore.dev/v1beta1
@@ -87,17 +88,18 @@ internal sealed class StepSummary(SignedProject project, bool isPublicGood, stri
                 - glob: {{Quoted.Yaml($"{NameIn("index.docker.io")}@sha256:*")}}
               authorities:
                 - name: signer
-                  signatureFormat: bundle
-                  keyless:
+            {{(isLegacy ? "" : "      signatureFormat: bundle\n")}}      keyless:
                     {{(isPublicGood ? "url: https://fulcio.sigstore.dev" : "trustRootRef: my-trust-root # a TrustRoot with this instance's trusted root")}}
                     identities:
                       - issuer: {{Quoted.Yaml(issuer)}}
                         subject: {{Quoted.Yaml(subject)}}
                   ctlog:
                     {{(isPublicGood ? "url: https://rekor.sigstore.dev" : "trustRootRef: my-trust-root")}}
+            {{(isLegacy ? "" : $"""
                   attestations: # of bundles it looks at statements; this is the one that means "I signed this"
                     - name: signature
-                      predicateType: {{Quoted.Yaml(ImageSigner.PredicateType)}}
+                      predicateType: {Quoted.Yaml(ImageSigner.PredicateType)}
+            """)}}
             """;
 
         /// <summary>Kyverno, API policies.kyverno.io/v1 (docs/ci.md says of when).</summary>

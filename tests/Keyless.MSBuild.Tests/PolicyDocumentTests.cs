@@ -75,6 +75,19 @@ public sealed class PolicyDocumentTests
         }
     }
 
+    [TestMethod]
+    public void The_policy_controller_is_told_which_form_to_look_for()
+    {
+        YamlMappingNode bundle = Authority(isLegacy: false), legacy = Authority(isLegacy: true);
+
+        Assert.AreEqual("bundle", Text(bundle["signatureFormat"]));
+        Assert.AreEqual("https://sigstore.dev/cosign/sign/v1", Text(bundle["attestations"][0]["predicateType"]));
+        Assert.AreSequenceEqual(["name", "keyless", "ctlog"], legacy.Children.Keys.Select(Text).ToArray());
+
+        static YamlMappingNode Authority(bool isLegacy) => (YamlMappingNode)Read(
+            new StepSummary.Recipe("ghcr.io", "team/hello", "ghcr.io/team/hello@sha256:0", "me@example.com", "https://accounts.example", isPublicGood: true, isLegacy: isLegacy).ClusterImagePolicy)["spec"]["authorities"][0];
+    }
+
     // gobwas/glob without separators: a star at the end stands for anything.
     private static bool Matches(string glob, string image) => glob.EndsWith('*') ? image.StartsWith(glob[..^1], StringComparison.Ordinal) : image == glob;
 

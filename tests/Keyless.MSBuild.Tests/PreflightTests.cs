@@ -358,7 +358,7 @@ public sealed class PreflightTests
     [DataRow("ContainerArchiveOutputPath", "hello.tar", "KEYLESS5007")]
     [DataRow("SigstoreTufUrl", "https://tuf.example", "KEYLESS5009")]
     [DataRow("SigstoreInstance", "trusted_root.json", "KEYLESS2102")]
-    [DataRow("ContainerSigningFormat", "both", "KEYLESS5003")]
+    [DataRow("ContainerSigningFormat", "both", "KEYLESS5009")]
     [DataRow("VerifyContainerBaseImage", "true", "KEYLESS5003")]
     public async Task Refuses_what_cannot_work_before_anything_is_pushed(string property, string value, string code)
     {

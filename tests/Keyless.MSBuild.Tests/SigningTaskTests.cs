@@ -84,7 +84,8 @@ public sealed class SigningTaskTests
         Assert.AreEqual(world.Folder[$"bundles/{image.Split('@')[1].Replace(':', '-')}.bundle.sigstore.json"], path);
         string layer = (string)JsonNode.Parse(world.Referrers(image).Single().Bytes)!["layers"]![0]!["digest"]!;
         CollectionAssert.AreEqual(world.Sandbox.Registry.FindBlob("team/app", layer), await File.ReadAllBytesAsync(path, TestContext.CancellationToken));
-        Assert.HasCount(1, Directory.GetFiles(world.Folder["bundles"]));
+        // And beside it that it is in the registry.
+        Assert.AreSequenceEqual([path, $"{path}.attached"], Directory.GetFiles(world.Folder["bundles"]).Order().ToArray());
         if (!OperatingSystem.IsWindows())
         {
             Assert.AreEqual(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
