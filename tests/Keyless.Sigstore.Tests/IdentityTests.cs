@@ -145,6 +145,12 @@ public sealed class IdentityTests(TestContext test)
             Tokens.Make("""{"aud":"sigstore","aud":"sigstore","iss":"i","sub":"s","exp":1795420800}"""),
             Tokens.Make(Tokens.GitHubClaims(), "[]"),
             "<html>canary</html>",
+            // RFC 7515 §7.1: base64url without padding, and nothing between.
+            $"{Jwt}=",
+            $"{Jwt}\n",
+            $"{Jwt[..^8]}\r\n{Jwt[^8..]}",
+            $"{Jwt[..^8]}+{Jwt[^8..]}",
+            $"\uFEFF{Jwt}",
         ];
         foreach (string jwt in wrong)
         {

@@ -95,6 +95,12 @@ public sealed class IdentityToken
             throw Malformed("three parts separated by dots expected (header, claims, signature)");
         }
 
+        // RFC 7515 §7.1: base64url without padding. The token library is more patient than Fulcio, and line breaks would go to it as they are.
+        if (!jwt.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
+        {
+            throw Malformed("it has a character that is not base64url's; one token expected, without line breaks or a byte order mark");
+        }
+
         Content content = Read(jwt);
         if (audience is not null)
         {
