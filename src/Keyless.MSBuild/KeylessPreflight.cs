@@ -79,6 +79,7 @@ public sealed class KeylessPreflight : SigningTask
         if (!BeforeBuild)
         {
             CheckRegistry();
+            await PrepareReportAsync(cancel);
         }
 
         return true;
@@ -90,6 +91,11 @@ public sealed class KeylessPreflight : SigningTask
         SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel, CreateRetries(settings, SharedSigning.Of(BuildEngine)?.RetryTime ?? new RetryTime()));
         CheckServices(instance, settings.AllowHttp);
         MustHaveLogFor(settings, instance);
+        if (identities.Provider is InteractiveIdentity && ReadLogin(instance, settings) is null)
+        {
+            throw new IdentityException(IdentityFailure.Missing, "no identity token: SigstoreOidcProvider is interactive, and the signing config names nobody to log in at (oidcUrls has none that is valid now); name another provider or another instance");
+        }
+
         if (occasion.Token is { } token)
         {
             var signer = new Signer(instance, new Verifier(instance.TrustedRoot), identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog);

@@ -99,17 +99,7 @@ public sealed class KeylessSignContainer : SigningTask
         await PublishAsync(report, settings, PublicRecord.IsPublicGood(instance.TrustedRoot), identities.Ci, signed, cancel);
     }
 
-    private async Task<SigningReport?> PrepareReportAsync(CancellationToken cancel)
-    {
-        if (ContainerSigningReport.Length == 0)
-        {
-            return null;
-        }
-
-        var report = new SigningReport(PathOf(nameof(ContainerSigningReport), ContainerSigningReport));
-        await report.PrepareAsync(cancel);
-        return report;
-    }
+    private protected override bool WaitsForSomebody => SigstoreOidcProvider.Equals("interactive", StringComparison.OrdinalIgnoreCase);
 
     private async Task<SigningSession> BeginAsync(Signer signer, CancellationToken cancel)
     {

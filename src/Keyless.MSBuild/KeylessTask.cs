@@ -33,6 +33,9 @@ public abstract class KeylessTask : Microsoft.Build.Utilities.Task, ICancelableT
 
     public sealed override bool Execute()
     {
+        // Paths are absolute here, so another project may have the process's current directory meanwhile.
+        var node = WaitsForSomebody ? BuildEngine as IBuildEngine3 : null;
+        node?.Yield();
         try
         {
             // On the pool, so that no synchronisation context of an IDE waits for itself.
@@ -46,10 +49,17 @@ public abstract class KeylessTask : Microsoft.Build.Utilities.Task, ICancelableT
         {
             Error(known);
         }
+        finally
+        {
+            node?.Reacquire();
+        }
         return !Log.HasLoggedErrors;
     }
 
     public void Cancel() => cancellation.Cancel();
+
+    /// <summary>Whether it may stand still until a person has done something; others can be built on this node meanwhile.</summary>
+    private protected virtual bool WaitsForSomebody => false;
 
     private protected abstract Task RunAsync(CancellationToken cancel);
 

@@ -19,7 +19,7 @@ internal sealed class SharedSigning : IDisposable
     private static readonly string[] IdentityVariables =
     [
         "SIGSTORE_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "BUILDKITE_AGENT_ACCESS_TOKEN", "BUILDKITE_JOB_ID",
-        "GCE_METADATA_HOST", "SPIFFE_ENDPOINT_SOCKET",
+        "BUILDKITE_AGENT_ENDPOINT", "GCE_METADATA_HOST", "GOOGLE_SERVICE_ACCOUNT_NAME", "SPIFFE_ENDPOINT_SOCKET",
     ];
 
     private readonly Lock gate = new();

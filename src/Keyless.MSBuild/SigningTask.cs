@@ -157,6 +157,20 @@ public abstract class SigningTask : SigstoreTask
         }
     }
 
+    /// <summary>The file of <see cref="ContainerSigningReport"/>, which can be written; null where none is asked for.</summary>
+    /// <exception cref="ConfigurationException">It cannot be written, or is another kind of file.</exception>
+    private protected async Task<SigningReport?> PrepareReportAsync(CancellationToken cancel)
+    {
+        if (ContainerSigningReport.Length == 0)
+        {
+            return null;
+        }
+
+        var report = new SigningReport(PathOf(nameof(ContainerSigningReport), ContainerSigningReport));
+        await report.PrepareAsync(cancel);
+        return report;
+    }
+
     private SortedDictionary<string, string> ReadAnnotations()
     {
         var annotations = new SortedDictionary<string, string>(StringComparer.Ordinal);

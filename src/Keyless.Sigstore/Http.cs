@@ -37,6 +37,7 @@ internal sealed class Http(HttpClient client, string userAgent)
             {
                 GrpcStatus = request.IsGrpc ? ReadGrpcStatus(response) : null,
                 RetryAfter = ReadRetryAfter(response),
+                Echo = request.Header is { } sent && response.Headers.TryGetValues(sent.Name, out IEnumerable<string>? values) ? string.Join(',', values) : null,
             };
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
@@ -226,6 +227,9 @@ internal sealed class Answer(Request request, HttpStatusCode status, Uri? locati
     public string? GrpcStatus { get; init; }
 
     public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>What the answer has in the header that <see cref="Request.Header"/> named; null where it has none.</summary>
+    public string? Echo { get; init; }
 
     /// <exception cref="ServiceException">Any other status: a refusal, or a success that the protocol does not know.</exception>
     public Answer MustBe(params ReadOnlySpan<HttpStatusCode> accepted) =>

@@ -10,6 +10,8 @@ namespace Keyless.Sigstore;
 /// <param name="path">Absolute.</param>
 public sealed class FileIdentity(string path, Func<string, string?> environment) : IIdentityProvider
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     public string Name => "file";
 
     public bool IsHere => File.Exists(path);
@@ -18,12 +20,25 @@ public sealed class FileIdentity(string path, Func<string, string?> environment)
 
     public bool IsGiven => true;
 
-    public Task<IdentityToken> GetAsync(string audience, CancellationToken cancel)
+    public async Task<IdentityToken> GetAsync(string audience, CancellationToken cancel)
     {
-        string jwt = Read().Trim();
+        string jwt = (await ReadInTimeAsync(cancel)).Trim();
         return jwt.Length > 0
-            ? Task.FromResult(IdentityToken.Parse(jwt, environment(GitHubActionsIdentity.ServerVariable), audience: null))
+            ? IdentityToken.Parse(jwt, environment(GitHubActionsIdentity.ServerVariable), audience: null)
             : throw new IdentityException(IdentityFailure.Malformed, $"malformed identity token: the file '{Shown.Of(path)}' is empty");
+    }
+
+    // To open a pipe that nobody writes to, or a file on a server that is gone, waits for ever and cannot be called off: it is left behind.
+    private async Task<string> ReadInTimeAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return await Task.Run(Read, cancel).WaitAsync(Patience, cancel);
+        }
+        catch (TimeoutException)
+        {
+            throw IdentityException.None($"the file '{Shown.Of(path)}' cannot be read: nothing came within {Patience.TotalSeconds:0} s");
+        }
     }
 
     private string Read()

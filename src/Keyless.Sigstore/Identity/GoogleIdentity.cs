@@ -42,6 +42,12 @@ public sealed class GoogleIdentity(HttpClient client, string userAgent, Func<str
             Timeout = TimeSpan.FromSeconds(5),
         };
         Answer answer = await Tokens.AskAsync(client, userAgent, request, cancel);
+        // So the server says that it is one: elsewhere anything may answer at that name ("Verify that a response is from the metadata server").
+        if (answer.Echo != "Google")
+        {
+            throw Tokens.Failed($"what answered at {request.Place} is no metadata server (its answer lacks Metadata-Flavor: Google)");
+        }
+
         return IdentityToken.Parse(Encoding.Latin1.GetString(answer.Body.Span).Trim(), null, audience);
     }
 

@@ -29,6 +29,9 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
     // A request line of a browser with a code in it is under 1 KiB.
     private const int RequestBytes = 16 * 1024;
 
+    // Its configuration, its keys or a token: each is a few KiB.
+    private const int AnswerBytes = 256 * 1024;
+
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(10);
 
@@ -84,7 +87,7 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
             RedirectUri = $"http://localhost:{((IPEndPoint)listener.LocalEndpoint).Port}{Callback}",
             LoadProfile = false,
             DisablePushedAuthorization = true,
-            HttpClientFactory = _ => login.NewClient(),
+            HttpClientFactory = _ => NewClient(login),
         });
         string nonce = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16));
         AuthorizeState state = await client.PrepareLoginAsync(new Parameters { { "nonce", nonce } }, cancel);
@@ -116,7 +119,7 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
 
     private static async Task<string> WithDeviceAsync(InteractiveLogin login, string authority, CancellationToken cancel)
     {
-        using HttpClient client = login.NewClient();
+        using HttpClient client = NewClient(login);
         DiscoveryDocumentResponse discovery = await client.GetDiscoveryDocumentAsync(new DiscoveryDocumentRequest { Address = authority }, cancel);
         if (discovery.IsError || discovery.DeviceAuthorizationEndpoint is null)
         {
@@ -166,22 +169,55 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
         }
     }
 
-    /// <summary>The query of the one request that matters; browsers ask for an icon as well.</summary>
+    /// <summary>
+    /// The query of the one request that matters. Browsers ask for an icon as well, and open connections before they need them, so nobody waits for
+    /// another.
+    /// </summary>
     private static async Task<string> AnswerOfBrowserAsync(TcpListener listener, CancellationToken cancel)
     {
-        while (true)
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var answer = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        try
         {
-            using TcpClient connection = await listener.AcceptTcpClientAsync(cancel);
+            while (!answer.Task.IsCompleted)
+            {
+                Task<TcpClient> next = listener.AcceptTcpClientAsync(over.Token).AsTask();
+                if (await Task.WhenAny(answer.Task, next) == next)
+                {
+                    _ = ServeAsync(await next, answer, over.Token);
+                }
+            }
+
+            return await answer.Task;
+        }
+        finally
+        {
+            await over.CancelAsync();
+        }
+    }
+
+    private static async Task ServeAsync(TcpClient client, TaskCompletionSource<string> answer, CancellationToken cancel)
+    {
+        using TcpClient connection = client;
+        try
+        {
             await using NetworkStream stream = connection.GetStream();
             string target = await TargetAsync(stream, cancel);
             bool matters = target.StartsWith($"{Callback}?", StringComparison.Ordinal);
-            string page = matters ? "You are logged in. This window can be closed." : "Nothing is here.";
-            await stream.WriteAsync(Encoding.ASCII.GetBytes(
-                $"HTTP/1.1 {(matters ? "200 OK" : "404 Not Found")}\r\nContent-Type: text/plain\r\nContent-Length: {page.Length}\r\nConnection: close\r\n\r\n{page}"), cancel);
+            string page = matters ? "You can close this window and go back to the build." : "Nothing is here.";
             if (matters)
             {
-                return target[Callback.Length..];
+                // The first one counts, whether its window still listens or not.
+                answer.TrySetResult(target[Callback.Length..]);
             }
+
+            // Not called off: the login goes on while the page is written.
+            await stream.WriteAsync(Encoding.ASCII.GetBytes(
+                $"HTTP/1.1 {(matters ? "200 OK" : "404 Not Found")}\r\nContent-Type: text/plain\r\nContent-Length: {page.Length}\r\nConnection: close\r\n\r\n{page}"), CancellationToken.None);
+        }
+        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
+        {
+            // Whoever broke off was not the one, or comes again.
         }
     }
 
@@ -196,6 +232,13 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
 
         string line = Encoding.Latin1.GetString(buffer, 0, length).Split('\r')[0];
         return line.Split(' ') is ["GET", var target, _] ? target : "";
+    }
+
+    private static HttpClient NewClient(InteractiveLogin login)
+    {
+        HttpClient client = login.NewClient();
+        client.MaxResponseContentBufferSize = AnswerBytes;
+        return client;
     }
 
     // What the login says may be a stranger's words.
