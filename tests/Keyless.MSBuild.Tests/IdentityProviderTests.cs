@@ -62,6 +62,36 @@ public sealed class IdentityProviderTests
     }
 
     [TestMethod]
+    [DataRow("github-actions")]
+    [DataRow("github-actions on Enterprise Server")]
+    [DataRow("buildkite")]
+    [DataRow("environment")]
+    [DataRow("file")]
+    [DataRow("google")]
+    [DataRow("spiffe")]
+    public async Task Leaves_no_token_in_the_log_in_outputs_or_in_files(string provider)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        await using IAsyncDisposable place = await GoToAsync(world, provider);
+        KeylessSignContainer task = world.Sign(world.Push());
+        SetTokenFile(world, task, provider);
+        task.ContainerSigningReport = "signed.json";
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        string[] files = [world.PathOf("signed.json"), .. Directory.GetFiles(world.PathOf("bundles"), "*", SearchOption.AllDirectories)];
+        Assert.IsGreaterThan(1, files.Length);
+        IEnumerable<string> outputs = task.SignedContainers.SelectMany(item => item.MetadataNames.Cast<string>().Select(item.GetMetadata));
+        foreach (string text in (string[])[World.Log(task), .. outputs, .. files.Select(File.ReadAllText)])
+        {
+            // Header and claims of a token begin with `{"`; so does the payload of an envelope, but nothing with a dot follows it.
+            Assert.DoesNotMatchRegex(@"eyJ[\w-]+\.eyJ[\w-]+", text);
+            Assert.DoesNotContain(world.Sandbox.Issuer.RequestToken, text);
+            Assert.DoesNotContain(world.Sandbox.Issuer.Places.BuildkiteToken, text);
+        }
+    }
+
+    [TestMethod]
     public async Task Takes_the_first_of_several_places_in_a_fixed_order()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
