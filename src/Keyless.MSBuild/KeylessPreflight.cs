@@ -1,3 +1,4 @@
+using Keyless.Oci;
 using Keyless.Sigstore;
 using Microsoft.Build.Framework;
 
@@ -78,7 +79,7 @@ public sealed class KeylessPreflight : SigningTask
 
         if (!BeforeBuild)
         {
-            CheckRegistry();
+            await CheckRegistryAsync(settings, cancel);
             await PrepareReportAsync(cancel);
         }
 
@@ -107,7 +108,7 @@ public sealed class KeylessPreflight : SigningTask
         }
     }
 
-    private void CheckRegistry()
+    private async Task CheckRegistryAsync(SigningSettings settings, CancellationToken cancel)
     {
         if (ContainerArchiveOutputPath.Length > 0)
         {
@@ -119,7 +120,12 @@ public sealed class KeylessPreflight : SigningTask
             throw new ConfigurationException(Diagnostics.NoRegistry, "ContainerRegistry is empty, so the image goes to the local daemon, where there is no place for a signature");
         }
 
-        ReadRepository();
+        // What files and helpers have is told without asking the registry; whether it takes them it says to the push.
+        ImageReference image = ReadRepository();
+        foreach (ImageReference place in settings.SignatureRepository is { } signatures && signatures.Registry != image.Registry ? (ImageReference[])[image, signatures] : [image])
+        {
+            await new RegistryCredentials(EnvironmentVariable, RegistryAccess.Push, useVariables: place == image).FindAsync(place.Registry, place.Repository, cancel);
+        }
     }
 
     private async Task RefuseAsync(Diagnostic known, string text, CancellationToken cancel)

@@ -352,6 +352,25 @@ public sealed class PreflightTests
     }
 
     [TestMethod]
+    [DataRow("malformed", "{", "")]
+    [DataRow("a helper that is not there, for the image", """{"credHelpers":{"REGISTRY":"keyless-is-not-there"}}""", "")]
+    [DataRow("a helper that is not there, for the signatures", """{"credHelpers":{"signatures.example":"keyless-is-not-there"}}""", "signatures.example/team/signatures")]
+    public async Task Refuses_credentials_that_cannot_be_read_before_anything_is_pushed(string what, string config, string signatures)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        KeylessPreflight task = Preflight(world, "true");
+        task.ContainerSigningRepository = signatures;
+        Assert.IsTrue(task.Execute(), $"{what}: {World.Log(task)}");
+        world.Folder.Write("docker/config.json", config.Replace("REGISTRY", task.ContainerRegistry, StringComparison.Ordinal));
+        world.Environment["DOCKER_CONFIG"] = world.Folder["docker"];
+
+        KeylessPreflight refused = Preflight(world, "true");
+        refused.ContainerSigningRepository = signatures;
+        World.Refusal(refused, "KEYLESS3002");
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot().Where(exchange => exchange.Part == "registry"));
+    }
+
+    [TestMethod]
     [DataRow("ContainerRegistry", "", "KEYLESS5007")]
     [DataRow("ContainerRegistry", "myregistry", "KEYLESS5006")]
     [DataRow("ContainerRepository", "Team/App", "KEYLESS5006")]
