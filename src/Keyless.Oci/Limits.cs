@@ -81,6 +81,9 @@ internal static class Limits
     /// <summary>Who writes a tag reads it first; between the two is about as much time as between ours, and no less than this.</summary>
     public static readonly TimeSpan ShortestTagCheck = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>How often an entry is looked for in a list that others keep writing.</summary>
+    public const int TagChecks = 4;
+
     /// <summary>A writer that takes longer cannot be waited for.</summary>
     public static readonly TimeSpan LongestTagCheck = TimeSpan.FromSeconds(5);
 }

@@ -103,7 +103,8 @@ public sealed partial class Registry
                     return;
                 }
 
-                if (((current is { } mine && isThere(mine.Manifest)) || await WriteAsync(current)) && await IsThereLaterAsync(began))
+                Digest? written = current is { } mine && isThere(mine.Manifest) ? mine.Manifest.Digest : await WriteAsync(current);
+                if (written is not null && await StaysAsync(written, began))
                 {
                     return;
                 }
@@ -116,8 +117,8 @@ public sealed partial class Registry
 
         throw Failed(RegistryFailure.Refused, HttpMethod.Put, ManifestPath(tag), $"the entry was lost {Limits.TagAttempts} times to other writers of this tag");
 
-        // False where somebody else was faster.
-        async Task<bool> WriteAsync((Manifest Manifest, string? ETag)? current)
+        // Null where somebody else was faster.
+        async Task<Digest?> WriteAsync((Manifest Manifest, string? ETag)? current)
         {
             (byte[] bytes, string mediaType) = await add(current?.Manifest, cancel);
             if (bytes.Length > Limits.ManifestBytes)
@@ -127,19 +128,19 @@ public sealed partial class Registry
 
             if (addsSlowly && (await find(cancel))?.Manifest.Digest != current?.Manifest.Digest)
             {
-                return false;
+                return null;
             }
 
             string? condition = Condition(current?.ETag);
             try
             {
                 await PutManifestAsync(bytes, mediaType, tag, condition, cancel);
-                return true;
+                return Digest.Of(bytes);
             }
             catch (RegistryException e) when (e.Status is HttpStatusCode.PreconditionFailed)
             {
                 // Harbor answers 412 for a tag that is immutable, too. Only where the tag has moved was it our condition that failed.
-                return condition is not null && (await find(cancel))?.ETag != condition ? false : throw Unwritable(e);
+                return condition is not null && (await find(cancel))?.ETag != condition ? null : throw Unwritable(e);
             }
             catch (RegistryException e) when (e.Failure == RegistryFailure.Refused && current is not null)
             {
@@ -147,11 +148,28 @@ public sealed partial class Registry
             }
         }
 
-        async Task<bool> IsThereLaterAsync(long began)
+        // Once where nobody else writes; where somebody does, until it is quiet, or our entry has outlived several of them.
+        async Task<bool> StaysAsync(Digest seen, long began)
         {
             TimeSpan theirs = 3 * settings.Time.GetElapsedTime(began);
-            await Task.Delay(theirs < Limits.ShortestTagCheck ? Limits.ShortestTagCheck : theirs > Limits.LongestTagCheck ? Limits.LongestTagCheck : theirs, settings.Time, cancel);
-            return await find(cancel) is { } now && isThere(now.Manifest);
+            TimeSpan wait = theirs < Limits.ShortestTagCheck ? Limits.ShortestTagCheck : theirs > Limits.LongestTagCheck ? Limits.LongestTagCheck : theirs;
+            for (int check = 0; check < Limits.TagChecks; check++, wait *= 2)
+            {
+                await Task.Delay(wait < Limits.LongestTagCheck ? wait : Limits.LongestTagCheck, settings.Time, cancel);
+                if (await find(cancel) is not { } now || !isThere(now.Manifest))
+                {
+                    return false;
+                }
+
+                if (now.Manifest.Digest == seen)
+                {
+                    return true;
+                }
+
+                seen = now.Manifest.Digest;
+            }
+
+            return true;
         }
     }
 
