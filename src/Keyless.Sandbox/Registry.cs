@@ -4,6 +4,11 @@ using System.Text.RegularExpressions;
 
 namespace Keyless.Sandbox;
 
+/// <summary>A tag that was put on a manifest, or taken away.</summary>
+/// <param name="Digest">What it holds from now on; null: it is gone.</param>
+/// <param name="Referrers">Digests of the manifests whose subject that was at this moment.</param>
+public sealed record TagMove(string Repository, string Tag, string? Digest, IReadOnlyList<string> Referrers);
+
 /// <summary>
 /// An OCI registry in memory (distribution-spec 1.1): manifests, blobs with every form of upload, tags, catalog, and the
 /// referrers API, which can be switched off to look like the many registries that lack it.
@@ -51,6 +56,9 @@ public sealed partial class Registry
 
     /// <summary>Tags of a repository, in order; none if it does not exist.</summary>
     public IReadOnlyList<string> Tags(string repository) => content.Tags(repository);
+
+    /// <summary>Every change of a tag, in order: what anybody could have seen who looked at every moment.</summary>
+    public IReadOnlyList<TagMove> TagMoves => content.TagMoves;
 
     /// <summary>A manifest by tag or digest, or null.</summary>
     public RegistryManifest? FindManifest(string repository, string reference) => content.FindManifest(repository, reference);
@@ -237,7 +245,15 @@ public sealed partial class Registry
 
     private Task DeleteManifestAsync(HttpContext context, string name, string reference)
     {
-        context.Response.StatusCode = content.DeleteManifest(name, reference) ? 202 : throw new RegistryError(404, "MANIFEST_UNKNOWN", $"there is no {reference} in {name}");
+        RegistryManifest there = FindManifest(name, reference) ?? throw new RegistryError(404, "MANIFEST_UNKNOWN", $"there is no {reference} in {name}");
+        bool byTag = !reference.Contains(':', StringComparison.Ordinal);
+        if (byTag && Quirks.TagDeletion == TagDeletion.Refused)
+        {
+            throw new RegistryError(405, "UNSUPPORTED", "The operation is unsupported.");
+        }
+
+        content.DeleteManifest(name, byTag && Quirks.TagDeletion == TagDeletion.TakesManifest ? there.Digest : reference);
+        context.Response.StatusCode = StatusCodes.Status202Accepted;
         return Task.CompletedTask;
     }
 

@@ -9,6 +9,7 @@ internal sealed class RegistryContent
     private readonly Lock gate = new();
     private readonly SortedDictionary<string, Repository> repositories = new(StringComparer.Ordinal);
     private readonly Dictionary<string, RegistryUpload> uploads = new(StringComparer.Ordinal);
+    private readonly List<TagMove> moves = [];
 
     public IReadOnlyList<string> Repositories
     {
@@ -17,6 +18,17 @@ internal sealed class RegistryContent
             lock (gate)
             {
                 return [.. repositories.Keys];
+            }
+        }
+    }
+
+    public IReadOnlyList<TagMove> TagMoves
+    {
+        get
+        {
+            lock (gate)
+            {
+                return [.. moves];
             }
         }
     }
@@ -74,6 +86,7 @@ internal sealed class RegistryContent
             if (tag is not null)
             {
                 repository.Tags[tag] = manifest.Digest;
+                moves.Add(new TagMove(name, tag, manifest.Digest, [.. repository.Manifests.Where(other => other.Subject == manifest.Digest).Select(other => other.Digest)]));
             }
         }
     }
@@ -120,6 +133,7 @@ internal sealed class RegistryContent
 
             if (repository.Tags.Remove(reference))
             {
+                moves.Add(new TagMove(name, reference, null, []));
                 return true;
             }
 
@@ -131,6 +145,7 @@ internal sealed class RegistryContent
             foreach (string tag in repository.Tags.Where(tag => tag.Value == reference).Select(tag => tag.Key).ToList())
             {
                 repository.Tags.Remove(tag);
+                moves.Add(new TagMove(name, tag, null, []));
             }
 
             return true;

@@ -45,17 +45,23 @@ internal sealed class RegistryGate
     public void Admit(HttpContext context, string repository)
     {
         HttpRequest request = context.Request;
-        bool writes = request.Method is not ("GET" or "HEAD");
+        // distribution, "Token Scope Documentation": deleting is an action of its own.
+        (string action, string asks) = request.Method switch
+        {
+            "GET" or "HEAD" => ("pull", "pull"),
+            "DELETE" => ("delete", "delete"),
+            _ => ("push", "pull,push"),
+        };
         string? user = Login switch
         {
             RegistryLogin.Basic => Basic(request),
-            RegistryLogin.Bearer => Bearer(request, repository, writes ? "push" : "pull"),
+            RegistryLogin.Bearer => Bearer(request, repository, action),
             _ => "",
         };
         visits.Enqueue(new RegistryVisit(user ?? "", request.Headers.UserAgent.ToString(), request.Method, request.Path));
         if (user is null)
         {
-            string scope = repository.Length == 0 ? "" : $",scope=\"repository:{repository}:{(writes ? "pull,push" : "pull")}\"";
+            string scope = repository.Length == 0 ? "" : $",scope=\"repository:{repository}:{asks}\"";
             context.Response.Headers.WWWAuthenticate = Login == RegistryLogin.Basic
                 ? "Basic realm=\"keyless sandbox\""
                 : $"Bearer realm=\"{request.Scheme}://{request.Host}{TokenPath}\",service=\"{request.Host}\"{scope}";

@@ -19,6 +19,23 @@ public enum ImmutableTags
     AsHarbor,
 }
 
+/// <summary>What a registry does when a tag is to be deleted by its name (distribution-spec 1.1, "Deleting tags").</summary>
+public enum TagDeletion
+{
+    /// <summary>The tag goes, what it held stays.</summary>
+    Untags,
+
+    /// <summary>
+    /// 405 UNSUPPORTED: distribution 2.8, GHCR. Source: distribution/distribution pull request 3174, 2020-06-02.
+    /// </summary>
+    Refused,
+
+    /// <summary>
+    /// 202, and the manifest goes with all its tags, as in Harbor 1. Source: goharbor/harbor issues 2663, 2017-06-29, and 6994, 2019-02-21.
+    /// </summary>
+    TakesManifest,
+}
+
 /// <summary>
 /// How well-known registries differ from distribution-spec, one switch each. Each names where that is written and when; the services move on, and
 /// a switch stays for those that run the older version.
@@ -33,6 +50,9 @@ public sealed record RegistryQuirks
 
     /// <summary>What becomes of a tag that is written twice.</summary>
     public ImmutableTags ImmutableTags { get; init; }
+
+    /// <summary>What becomes of a tag that is deleted by its name.</summary>
+    public TagDeletion TagDeletion { get; init; }
 
     /// <summary>
     /// Quay without general OCI support: a manifest whose config is not an image's is MANIFEST_INVALID, whatever it refers to.

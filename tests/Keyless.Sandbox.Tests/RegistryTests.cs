@@ -134,6 +134,46 @@ public sealed class RegistryTests : IAsyncDisposable
     }
 
     [TestMethod]
+    public async Task A_registry_that_removes_no_tags_removes_digests_all_the_same()
+    {
+        registry.Quirks = new() { TagDeletion = TagDeletion.Refused };
+        string digest = registry.PutManifest("app", "a", Manifest(), Image);
+
+        await RefusesAsync(HttpStatusCode.MethodNotAllowed, "UNSUPPORTED", "DELETE", "/v2/app/manifests/a");
+
+        CollectionAssert.AreEqual((string[])["a"], registry.Tags("app").ToArray());
+        using HttpResponseMessage deleted = await SendAsync("DELETE", $"/v2/app/manifests/{digest}");
+        Assert.AreEqual(HttpStatusCode.Accepted, deleted.StatusCode);
+    }
+
+    [TestMethod]
+    public async Task A_registry_may_remove_the_manifest_with_one_of_its_tags()
+    {
+        registry.Quirks = new() { TagDeletion = TagDeletion.TakesManifest };
+        string digest = registry.PutManifest("app", "a", Manifest(), Image);
+        registry.PutManifest("app", "b", Manifest(), Image);
+
+        using HttpResponseMessage deleted = await SendAsync("DELETE", "/v2/app/manifests/a");
+
+        Assert.AreEqual(HttpStatusCode.Accepted, deleted.StatusCode);
+        Assert.IsEmpty(registry.Tags("app"));
+        Assert.IsNull(registry.FindManifest("app", digest));
+    }
+
+    [TestMethod]
+    public async Task Remembers_every_change_of_a_tag_and_what_referred_to_the_digest_then()
+    {
+        string digest = registry.PutManifest("app", "a", Manifest(), Image);
+        JsonObject signature = JsonNode.Parse(Manifest(layers: Descriptor("x/y", [7])))!.AsObject();
+        signature["subject"] = new JsonObject { ["mediaType"] = Image, ["digest"] = digest, ["size"] = Manifest().Length };
+        string referrer = registry.PutManifest("app", null, Bytes(signature), Image);
+        registry.PutManifest("app", "b", Manifest(), Image);
+        using HttpResponseMessage deleted = await SendAsync("DELETE", "/v2/app/manifests/a");
+
+        Assert.AreEqual($"a {digest}; b {digest} {referrer}; a ", string.Join("; ", registry.TagMoves.Select(move => string.Join(' ', [move.Tag, move.Digest, .. move.Referrers]))));
+    }
+
+    [TestMethod]
     public async Task Deleting_a_digest_takes_its_tags_along_and_deleting_a_tag_leaves_the_rest()
     {
         byte[] manifest = Manifest();
