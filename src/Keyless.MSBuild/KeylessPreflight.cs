@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Keyless.Oci;
 using Keyless.Sigstore;
 using Microsoft.Build.Framework;
@@ -35,9 +36,14 @@ public sealed class KeylessPreflight : SigningTask
     [Output]
     public bool Sign { get; set; }
 
+    /// <summary>The one tag to push under, where the others are to wait for the signatures; unique, so that nobody else pushes under it. Else empty.</summary>
+    [Output]
+    public string StagingTag { get; set; } = "";
+
     private protected override async Task RunAsync(CancellationToken cancel)
     {
         string asked = Setting.OneOf(nameof(SignContainer), SignContainer, "false", "true", "auto");
+        bool stages = Setting.IsTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
         if (!PublishesContainer)
         {
             return;
@@ -53,6 +59,10 @@ public sealed class KeylessPreflight : SigningTask
         try
         {
             Sign = await CheckAsync(asked, ReadSettings(), cancel);
+            if (Sign && stages && !BeforeBuild)
+            {
+                StagingTag = ReadStagedTags($"{StagedPush.Prefix}{RandomNumberGenerator.GetHexString(16, lowercase: true)}")[0].Name;
+            }
         }
         catch (Exception e) when (Diagnostic.From(e) is { } known && TextToPaste.For(known.Kind, CiSystem.Find(EnvironmentVariable)) is { } text)
         {

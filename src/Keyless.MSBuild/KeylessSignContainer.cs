@@ -19,8 +19,6 @@ public sealed class KeylessSignContainer : SigningTask
     /// <summary>Without extension: a line that begins with it is the one the terminal logger shows for the project.</summary>
     public string ProjectName { get; set; } = "";
 
-    public ITaskItem[] ContainerImageTags { get; set; } = [];
-
     /// <summary>The digest of the single image that was pushed; empty where an index was.</summary>
     public string GeneratedContainerDigest { get; set; } = "";
 
@@ -29,6 +27,9 @@ public sealed class KeylessSignContainer : SigningTask
 
     /// <summary>Set where an archive was written instead of a registry.</summary>
     public string GeneratedArchiveOutputPath { get; set; } = "";
+
+    /// <summary>The tag that the image was pushed under instead of <see cref="SigningTask.ContainerImageTags"/>, which it gets when it is signed; empty where it has those already.</summary>
+    public string StagingTag { get; set; } = "";
 
     /// <summary>References with a digest, of images that are already pushed. No metadata.</summary>
     public ITaskItem[] ContainersToSign { get; set; } = [];
@@ -55,16 +56,40 @@ public sealed class KeylessSignContainer : SigningTask
     private protected override async Task RunAsync(CancellationToken cancel)
     {
         SigningSettings settings = ReadSettings();
+        SharedSigning? ofTheBuild = SharedSigning.Of(BuildEngine);
+        using SharedSigning? own = ofTheBuild is null ? new SharedSigning() : null;
+        SharedSigning shared = ofTheBuild ?? own!;
+        ResiliencePipeline retries = CreateRetries(settings, shared.RetryTime);
+        using HttpClient registry = CreateRegistryClient();
+        var access = new RegistrySettings(Time, Note, retries);
+        using var registries = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, access, settings.SignatureRepository);
+        if (StagingTag.Length == 0)
+        {
+            await SignAsync(settings, shared, registries, retries, null, cancel);
+            return;
+        }
+
+        using var deleting = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, access with { Deletes = true });
+        ImageReference place = ReadRepository();
+        var staged = new StagedPush(ReadStagedTags(StagingTag), registries[place], deleting[place], Time, line => Say(MessageImportance.High, $"Keyless.MSBuild: {line}"));
+        try
+        {
+            await SignAsync(settings, shared, registries, retries, staged, cancel);
+        }
+        finally
+        {
+            await staged.RemoveAsync();
+        }
+    }
+
+    private async Task SignAsync(SigningSettings settings, SharedSigning shared, Registries registries, ResiliencePipeline retries, StagedPush? staged, CancellationToken cancel)
+    {
         List<ImageToSign> images = Collect(settings.Recursive);
         if (images.Count == 0)
         {
             throw new ConfigurationException(Diagnostics.NothingToSign,
                 "there is nothing to sign: this build pushed no image and there is no ContainerToSign; use dotnet publish -t:PublishContainer -p:SignContainer=true");
         }
-        SharedSigning? ofTheBuild = SharedSigning.Of(BuildEngine);
-        using SharedSigning? own = ofTheBuild is null ? new SharedSigning() : null;
-        SharedSigning shared = ofTheBuild ?? own!;
-        ResiliencePipeline retries = CreateRetries(settings, shared.RetryTime);
         SigstoreInstance instance = await GetInstanceAsync(settings.Source, signing: true, cancel, retries);
         MustHaveLogFor(settings, instance);
         var kept = new BundleDirectory(PathOf(nameof(ContainerSigningBundleDirectory), ContainerSigningBundleDirectory.Length > 0 ? ContainerSigningBundleDirectory : "obj/keyless"));
@@ -77,14 +102,18 @@ public sealed class KeylessSignContainer : SigningTask
         }
 
         using HttpClient services = CreateServiceClient();
-        using HttpClient registry = CreateRegistryClient();
-        using var registries = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, new RegistrySettings(Time, Note, retries), settings.SignatureRepository);
         using HttpClient direct = CreateDirectClient();
         AmbientIdentity identities = GetIdentities(settings, services, direct, ReadLogin(instance, settings));
         var verifier = new Verifier(instance.TrustedRoot);
         var signer = new Signer(instance, verifier, identities, services, UserAgent, Time, settings.AllowHttp, settings.AcceptPublicLog, retries);
 
         kept.Create();
+        if (staged is not null)
+        {
+            Digest pushed = PushedDigest() ?? throw new ConfigurationException(Diagnostics.NothingToSign, $"there is nothing to sign: this build pushed no image under {StagingTag}");
+            await staged.ReadAsync(pushed, [.. ImagesInIndex(ReadRepository()).Select(child => child.Digest)], cancel);
+        }
+
         string sharing = SharedSigning.KeyOf(settings, EnvironmentVariable);
         var work = new ImageSigner(signer, verifier, stop => shared.GetAsync(sharing, also => BeginAsync(signer, also), Time, stop), registries, kept, settings.Wanted, retries, Time, Note);
         IReadOnlyList<SignedImage> signed = await work.SignAsync(images, cancel);
@@ -94,8 +123,14 @@ public sealed class KeylessSignContainer : SigningTask
             Report(image);
         }
 
+        if (staged is not null)
+        {
+            await staged.TagAsync(cancel);
+            await staged.RemoveAsync();
+        }
+
         SignedContainers = [.. signed.Select(ToItem)];
-        ContainerSignedDigest = PushedDigest() is { } pushed ? pushed.ToString() : "";
+        ContainerSignedDigest = PushedDigest()?.ToString() ?? "";
         await PublishAsync(report, settings, PublicRecord.IsPublicGood(instance.TrustedRoot), identities.Ci, signed, cancel);
     }
 
@@ -162,7 +197,7 @@ public sealed class KeylessSignContainer : SigningTask
             images.Add(new ImageToSign(repository, digest, [.. ContainerImageTags.Select(tag => tag.ItemSpec)]));
             if (GeneratedImageIndex.Length > 0 && recursive)
             {
-                images.AddRange(Children(repository));
+                images.AddRange(ImagesInIndex(repository));
             }
         }
 
@@ -205,8 +240,13 @@ public sealed class KeylessSignContainer : SigningTask
     }
 
     /// <summary>What stands in the index that was pushed, and nothing else: that is what a platform will pull.</summary>
-    private IEnumerable<ImageToSign> Children(ImageReference repository)
+    private ImageToSign[] ImagesInIndex(ImageReference repository)
     {
+        if (GeneratedImageIndex.Length == 0)
+        {
+            return [];
+        }
+
         try
         {
             Digest? index = PushedDigest();

@@ -14,6 +14,14 @@ public abstract class SigningTask : SigstoreTask
 
     public string ContainerRepository { get; set; } = "";
 
+    public ITaskItem[] ContainerImageTags { get; set; } = [];
+
+    /// <summary>The runtime identifiers whose images are pushed by the tag of the index, a hyphen and their name; none where there is no index.</summary>
+    public ITaskItem[] Runtimes { get; set; } = [];
+
+    /// <summary>Whether each of them gets such tags to keep.</summary>
+    public bool TagsRuntimes { get; set; }
+
     public string ContainerSigningFormat { get; set; } = "";
 
     public string ContainerSigningRecursive { get; set; } = "";
@@ -51,7 +59,7 @@ public abstract class SigningTask : SigstoreTask
     /// <exception cref="ConfigurationException">A value it cannot have, or one that is not built yet.</exception>
     private protected SigningSettings ReadSettings()
     {
-        Setting.NotYetTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
+        _ = Setting.IsTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
         RefuseAttestations();
         return new SigningSettings(
             ReadSource(SigstoreSigningConfig),
@@ -85,6 +93,24 @@ public abstract class SigningTask : SigstoreTask
         return same
             ? reference
             : throw new ConfigurationException(Diagnostics.MalformedReference, $"ContainerRegistry is '{ContainerRegistry}', which a reference would read as {reference.Registry}; write it with its domain or port");
+    }
+
+    /// <summary>The tags that the SDK pushes under instead of those that were asked for, and what becomes of each. The image or index comes first.</summary>
+    private protected IReadOnlyList<StagedTag> ReadStagedTags(string stagingTag)
+    {
+        string[] tags = [.. ContainerImageTags.Select(tag => tag.ItemSpec)];
+        StagedTag[] staged =
+        [
+            new(stagingTag, tags),
+            .. Runtimes.Select(runtime => new StagedTag($"{stagingTag}-{runtime.ItemSpec}", TagsRuntimes ? [.. tags.Select(tag => $"{tag}-{runtime.ItemSpec}")] : [])),
+        ];
+        // The SDK will look at the staging tags alone.
+        foreach (string tag in staged.SelectMany(manifest => manifest.Wanted))
+        {
+            ReadRepository($":{tag}");
+        }
+
+        return staged;
     }
 
     private protected static ImageReference ParseReference(string what, string text)

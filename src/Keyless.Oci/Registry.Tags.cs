@@ -4,11 +4,56 @@ using System.Net;
 namespace Keyless.Oci;
 
 /// <content>
-/// Tags that several writers add to: the referrers fallback tag and cosign's <c>.sig</c> tag. Nobody's entry may be lost, ours included.
+/// Tags: those of an image, which are moved and taken away, and those that several writers add to, the referrers fallback tag and cosign's
+/// <c>.sig</c> tag. There nobody's entry may be lost, ours included.
 /// </content>
 public sealed partial class Registry
 {
     private readonly ConcurrentDictionary<string, SemaphoreSlim> turns = new(StringComparer.Ordinal);
+
+    /// <summary>Puts tags on manifests of this repository, one after the other, by storing their exact bytes under each tag.</summary>
+    /// <exception cref="RegistryException">It says which tags have moved by then.</exception>
+    public async Task TagAsync(IReadOnlyList<(string Tag, Manifest Manifest)> tags, CancellationToken cancel)
+    {
+        for (int i = 0; i < tags.Count; i++)
+        {
+            (string tag, Manifest manifest) = tags[i];
+            try
+            {
+                await TagAsync(tag, manifest, cancel);
+            }
+            catch (RegistryException e)
+            {
+                string moved = i == 0 ? "no tag has moved" : $"moved: {string.Join(", ", tags.Take(i).Select(before => before.Tag))}";
+                string left = $"not moved: {string.Join(", ", tags.Skip(i).Select(after => after.Tag))}";
+                // A request that got no answer may have done its work all the same.
+                string unknown = e.Failure == RegistryFailure.Unreachable ? $" ({tag} perhaps)" : "";
+                throw new RegistryException(e.Failure, $"{e.Message}; {moved}, {left}{unknown}", e.Status, e);
+            }
+        }
+    }
+
+    private async Task TagAsync(string tag, Manifest manifest, CancellationToken cancel)
+    {
+        (_, bool stated) = await PutManifestAsync(manifest.Bytes, manifest.MediaType, RequireTag(tag), manifest.Digest, null, cancel);
+        if (!stated && await HeadManifestAsync(tag, cancel) is var found && found.Digest != manifest.Digest)
+        {
+            throw Failed(RegistryFailure.Nonsense, HttpMethod.Put, ManifestPath(tag), $"stored {manifest.Digest}, and it holds {found.Digest}");
+        }
+    }
+
+    /// <summary>
+    /// Takes a tag away by its name (distribution-spec 1.1 "Deleting tags"). What it held should stay, which not every registry keeps to. A tag that
+    /// is not there is gone already.
+    /// </summary>
+    /// <exception cref="RegistryException">Many registries refuse: by 400 or 405, or because the token may not delete (<see cref="RegistrySettings.Deletes"/>).</exception>
+    public Task RemoveTagAsync(string tag, CancellationToken cancel) => TryAsync(stop => RemoveTagOnceAsync(RequireTag(tag), stop), cancel);
+
+    private async Task<bool> RemoveTagOnceAsync(string tag, CancellationToken cancel)
+    {
+        using HttpResponseMessage response = await SendAsync(HttpMethod.Delete, At(ManifestPath(tag)), null, cancel);
+        return response.IsSuccessStatusCode || (response.StatusCode == HttpStatusCode.NotFound ? false : throw await connection.FailureAsync(response, auth.Redact, cancel));
+    }
 
     /// <summary>Adds a signature in the form of cosign 1 and 2 to those that the image has under its <c>.sig</c> tag.</summary>
     /// <param name="upload">A place for the payload, if one was opened; null otherwise.</param>

@@ -8,7 +8,8 @@ namespace Keyless.Oci;
 /// <param name="Time">For deadlines, the life of tokens and pauses.</param>
 /// <param name="Note">Told, in one line, when credentials go to a host other than the registry.</param>
 /// <param name="Retries">How often, and how long, what fails for the moment is tried again; null: not at all.</param>
-public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = null, ResiliencePipeline? Retries = null);
+/// <param name="Deletes">Whether tokens are asked for that may delete, too. Not every token service knows that word, or gives it to who may push.</param>
+public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = null, ResiliencePipeline? Retries = null, bool Deletes = false);
 
 /// <summary>A manifest as the registry took it.</summary>
 /// <param name="Subject">The digest in its <c>OCI-Subject</c> header: the registry lists the manifest among that subject's referrers. Null without one.</param>

@@ -169,7 +169,7 @@ internal sealed class RegistryAuth(
         // Our own scope, not the challenge's: a registry must not widen what a token that we hold is good for.
         var query = new List<KeyValuePair<string, string>>
         {
-            new("scope", $"repository:{repository}:{(credentials.Access == RegistryAccess.Push ? "pull,push" : "pull")}"),
+            new("scope", $"repository:{repository}:{(credentials.Access == RegistryAccess.Push ? "pull,push" : "pull")}{(settings.Deletes ? ",delete" : "")}"),
         };
         if (at.Service is not null)
         {

@@ -407,7 +407,7 @@ public sealed class SigningTaskTests
     [DataRow("ContainerSigningRepository", "localhost:5000/Signatures", "KEYLESS5006")]
     [DataRow("ContainerSigningSkipIfSigned", "perhaps", "KEYLESS5001")]
     [DataRow("ContainerSigningCIOutput", "maybe", "KEYLESS5001")]
-    [DataRow("SignContainerBeforeTagging", "true", "KEYLESS5003")]
+    [DataRow("SignContainerBeforeTagging", "ture", "KEYLESS5001")]
     [DataRow("AttestContainerProvenance", "true", "KEYLESS5003")]
     [DataRow("AttestContainerSbom", "true", "KEYLESS5003")]
     [DataRow("SigstoreInstance", "missing.json", "KEYLESS5012")]

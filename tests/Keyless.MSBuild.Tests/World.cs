@@ -59,7 +59,7 @@ internal sealed class World : IAsyncDisposable
 
     /// <summary>Puts an index of new images into the registry.</summary>
     /// <returns>Its bytes, and the reference.</returns>
-    public (byte[] Bytes, string Pinned) PushIndex(int platforms, string repository = "team/app")
+    public (byte[] Bytes, string Pinned) PushIndex(int platforms, string repository = "team/app", string tag = "1.0")
     {
         var entries = new JsonArray();
         for (int i = 0; i < platforms; i++)
@@ -72,7 +72,7 @@ internal sealed class World : IAsyncDisposable
 
         const string type = "application/vnd.oci.image.index.v1+json";
         byte[] index = Encoding.UTF8.GetBytes(new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = type, ["manifests"] = entries }.ToJsonString());
-        return (index, $"{Sandbox.RegistryHost}/{repository}@{Sandbox.Registry.PutManifest(repository, "1.0", index, type)}");
+        return (index, $"{Sandbox.RegistryHost}/{repository}@{Sandbox.Registry.PutManifest(repository, tag, index, type)}");
     }
 
     public IReadOnlyList<RegistryManifest> Referrers(string pinned)

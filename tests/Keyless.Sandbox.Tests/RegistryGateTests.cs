@@ -83,10 +83,11 @@ public sealed class RegistryGateTests
     }
 
     [TestMethod]
-    [DataRow("repository:app:pull", HttpStatusCode.NotFound, HttpStatusCode.Unauthorized)]
-    [DataRow("repository:app:pull,push", HttpStatusCode.NotFound, HttpStatusCode.Accepted)]
-    [DataRow("repository:other:pull,push", HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized)]
-    public async Task A_token_is_for_what_it_was_asked_for(string scope, HttpStatusCode pull, HttpStatusCode push)
+    [DataRow("repository:app:pull", HttpStatusCode.NotFound, HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized)]
+    [DataRow("repository:app:pull,push", HttpStatusCode.NotFound, HttpStatusCode.Accepted, HttpStatusCode.Unauthorized)]
+    [DataRow("repository:app:pull,push,delete", HttpStatusCode.NotFound, HttpStatusCode.Accepted, HttpStatusCode.NotFound)]
+    [DataRow("repository:other:pull,push,delete", HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized, HttpStatusCode.Unauthorized)]
+    public async Task A_token_is_for_what_it_was_asked_for(string scope, HttpStatusCode pull, HttpStatusCode push, HttpStatusCode delete)
     {
         await using World world = await StartAsync(RegistryLogin.Bearer);
         using var form = new FormUrlEncodedContent([new("grant_type", "refresh_token"), new("refresh_token", "identity"), new("scope", scope)]);
@@ -96,9 +97,11 @@ public sealed class RegistryGateTests
 
         using HttpResponseMessage pulled = await world.Client.GetAsync(new Uri("/v2/app/manifests/1.0", UriKind.Relative), TestContext.CancellationToken);
         using HttpResponseMessage pushed = await world.Client.PostAsync(new Uri("/v2/app/blobs/uploads/", UriKind.Relative), null, TestContext.CancellationToken);
+        using HttpResponseMessage deleted = await world.Client.DeleteAsync(new Uri("/v2/app/manifests/1.0", UriKind.Relative), TestContext.CancellationToken);
 
         Assert.AreEqual(pull, pulled.StatusCode);
         Assert.AreEqual(push, pushed.StatusCode);
+        Assert.AreEqual(delete, deleted.StatusCode);
     }
 
     private Task<World> StartAsync(RegistryLogin login)
