@@ -50,7 +50,7 @@ public static class Kills
             using Process worker = await StartAsync(trial, Path.Combine(trial.Folder, $"measured-{i}"), format, trial.Push());
             var watch = Stopwatch.StartNew();
             await worker.StandardInput.WriteLineAsync("go");
-            if ((await worker.StandardOutput.ReadLineAsync())?.StartsWith("done ", StringComparison.Ordinal) != true)
+            if (await Worker.ReadDoneAsync(worker) is null)
             {
                 throw new InvalidOperationException("an undisturbed build does not sign");
             }
@@ -62,7 +62,7 @@ public static class Kills
         return longest;
     }
 
-    /// <returns>Whether it was killed before it had said that it was done.</returns>
+    /// <returns>Whether it was killed before it had said anything.</returns>
     private static async Task<bool> KillAsync(Trial trial, string bundles, string format, string image, TimeSpan after)
     {
         using Process worker = await StartAsync(trial, bundles, format, image);
@@ -72,7 +72,7 @@ public static class Kills
         bool inTime = !said.IsCompleted;
         worker.Kill(entireProcessTree: true);
         await worker.WaitForExitAsync();
-        return inTime && (await said)?.StartsWith("done ", StringComparison.Ordinal) != true;
+        return inTime && await said is null;
     }
 
     private static async Task<string?> SignAsync(Trial trial, string bundles, string format, string image)

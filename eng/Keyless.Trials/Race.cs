@@ -60,13 +60,12 @@ public static class Race
         foreach (string _ in references)
         {
             await worker.StandardInput.WriteLineAsync("go");
-            string? said = await worker.StandardOutput.ReadLineAsync();
-            if (said?.StartsWith("done ", StringComparison.Ordinal) != true)
+            if (await Worker.ReadDoneAsync(worker) is not { } signatures)
             {
-                return $"a build failed: {said} {await worker.StandardOutput.ReadToEndAsync()}";
+                return $"a build failed: {await worker.StandardOutput.ReadToEndAsync()}";
             }
 
-            foreach (string reference in said.Split(' ')[1..])
+            foreach (string reference in signatures)
             {
                 told.Add(reference);
             }

@@ -1,11 +1,15 @@
 using System.Diagnostics;
 using Keyless.MSBuild;
 using Keyless.Testing;
+using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
 
 namespace Keyless.Trials;
 
-/// <summary>A build that signs, as a process that can be killed: says <c>ready</c>, and with each line that it reads signs the next reference and says <c>done</c> and where the signatures are.</summary>
+/// <summary>
+/// A build that signs, as a process that can be killed: says <c>ready</c>, and with each line that it reads signs the next reference, says <c>reported</c> as
+/// soon as the build's user is told of a signature, and <c>done</c> and where the signatures are in the end.
+/// </summary>
 internal static class Worker
 {
     /// <param name="folder">Where a sandbox has written its trust material.</param>
@@ -20,9 +24,10 @@ internal static class Worker
                 return 3;
             }
 
+            var engine = new Reporting();
             var task = new KeylessSignContainer
             {
-                BuildEngine = new RecordingEngine(),
+                BuildEngine = engine,
                 ProjectName = "Trial",
                 ProjectDirectory = folder,
                 ContainersToSign = [new TaskItem(reference)],
@@ -33,7 +38,7 @@ internal static class Worker
             };
             if (!task.Execute())
             {
-                Console.WriteLine(((RecordingEngine)task.BuildEngine).Log);
+                Console.WriteLine(engine.Log);
                 return 1;
             }
 
@@ -68,6 +73,37 @@ internal static class Worker
         }
 
         return Process.Start(start)!;
+    }
+
+    /// <returns>Where the signatures are; null where it does not end well.</returns>
+    public static async Task<string[]?> ReadDoneAsync(Process worker)
+    {
+        while (await worker.StandardOutput.ReadLineAsync() is { } line)
+        {
+            if (line.StartsWith("done ", StringComparison.Ordinal))
+            {
+                return line.Split(' ')[1..];
+            }
+
+            if (line != "reported")
+            {
+                return null;
+            }
+        }
+
+        return null;
+    }
+
+    private sealed class Reporting : RecordingEngine
+    {
+        public override void LogMessageEvent(BuildMessageEventArgs e)
+        {
+            base.LogMessageEvent(e);
+            if (e.Importance == MessageImportance.High && e.Message!.Contains(" -> ", StringComparison.Ordinal))
+            {
+                Console.WriteLine("reported");
+            }
+        }
     }
 
     private static bool IsOfACiJob(string name) => name.StartsWith("ACTIONS_", StringComparison.Ordinal) || name.StartsWith("GITHUB_", StringComparison.Ordinal)

@@ -91,15 +91,14 @@ internal sealed class ImageSigner(
             throw new IdentityException(e.Failure, $"{e.Message}; not signed: {string.Join(", ", left)}", e);
         }
 
-        Finish();
         return [.. signed.Select(image => image!)];
     }
 
     /// <summary>
-    /// When everything that was asked for stands, not before: of a build that is killed half-way the next one pushes all that is kept, which changes
-    /// nothing where it stands already, and nothing is signed twice.
+    /// Marks what was kept as done: when everything that was asked for stands and success has been reported, not before. Of a build that is killed
+    /// earlier the next one pushes all that is kept, which changes nothing where it stands already, and nothing is signed twice.
     /// </summary>
-    private void Finish()
+    public void Finish()
     {
         foreach ((string path, ReadOnlyMemory<byte> bundle) in attached)
         {

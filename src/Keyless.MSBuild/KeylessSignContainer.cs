@@ -132,6 +132,7 @@ public sealed class KeylessSignContainer : SigningTask
         SignedContainers = [.. signed.Select(ToItem)];
         ContainerSignedDigest = PushedDigest()?.ToString() ?? "";
         await PublishAsync(report, settings, PublicRecord.IsPublicGood(instance.TrustedRoot), identities.Ci, signed, cancel);
+        work.Finish();
     }
 
     private protected override bool WaitsForSomebody => SigstoreOidcProvider.Equals("interactive", StringComparison.OrdinalIgnoreCase);

@@ -76,7 +76,7 @@ public class RecordingEngine : IBuildEngine
         Write($"warning {e.Code}: {e.Message}");
     }
 
-    public void LogMessageEvent(BuildMessageEventArgs e) => Write($"{e.Importance.ToString().ToLowerInvariant()}: {e.Message}");
+    public virtual void LogMessageEvent(BuildMessageEventArgs e) => Write($"{e.Importance.ToString().ToLowerInvariant()}: {e.Message}");
 
     public void LogCustomEvent(CustomBuildEventArgs e) => throw new NotSupportedException("no task of ours logs custom events");
 
