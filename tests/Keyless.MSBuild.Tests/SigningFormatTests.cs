@@ -147,6 +147,34 @@ public sealed class SigningFormatTests
         Assert.HasCount(2, world.Referrers(image));
     }
 
+    [TestMethod]
+    [DataRow(ImmutableTags.AsEcr, "bundle", true, true)]
+    [DataRow(ImmutableTags.AsEcr, "bundle", false, false)]
+    [DataRow(ImmutableTags.AsEcr, "legacy", true, false)]
+    [DataRow(ImmutableTags.AsHarbor, "bundle", false, false)]
+    [DataRow(ImmutableTags.AsHarbor, "legacy", true, false)]
+    [DataRow(ImmutableTags.AsHarbor, "both", true, false)]
+    public async Task Where_tags_are_immutable_a_second_signature_needs_the_referrers_API(ImmutableTags tags, string format, bool referrersApi, bool second)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken, RekorV1 with { ReferrersApi = referrersApi, RegistryQuirks = new RegistryQuirks { ImmutableTags = tags } });
+        string image = world.Push();
+        Assert.IsTrue(Sign(world, format, image).Execute());
+
+        KeylessSignContainer task = Sign(world, format, image);
+
+        if (second)
+        {
+            Assert.IsTrue(task.Execute(), World.Log(task));
+        }
+        else
+        {
+            StringAssert.Contains(World.Refusal(task, "KEYLESS3004"), "except sha256-* where the registry makes tags immutable", StringComparison.Ordinal);
+        }
+
+        KeylessVerifyContainer verify = world.Verify(world.Image(image));
+        Assert.IsTrue(verify.Execute(), World.Log(verify));
+    }
+
     private static KeylessSignContainer Sign(World world, string format, string image)
     {
         KeylessSignContainer task = world.Sign(image);

@@ -1,0 +1,176 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Keyless.Sandbox;
+using Keyless.Testing;
+using Task = System.Threading.Tasks.Task;
+
+namespace Keyless.MSBuild.Tests;
+
+/// <summary>
+/// Every part of the world fails in every way, and these hold: signing ends well with a signature that our verifier accepts, or with one error that names the
+/// part; nobody else's signature is lost; and when the fault is gone a build with the same bundles ends with exactly one signature more.
+/// </summary>
+[TestClass]
+public sealed partial class FaultTableTests
+{
+    private const string Signs = "";
+
+    private static readonly Dictionary<string, Fault> Passing = new()
+    {
+        ["408 twice"] = Fault.Status(408).ForRequests(1, 2),
+        ["425 once"] = Fault.Status(425).ForRequests(1, 1),
+        ["429, wait 1 s"] = Fault.Status(429).RetryAfter(TimeSpan.FromSeconds(1)).ForRequests(1, 1),
+        ["500 twice"] = Fault.Status(500).ForRequests(1, 2),
+        ["503 for a second"] = Fault.Status(503).During(TimeSpan.FromSeconds(1)),
+        ["dropped"] = Fault.Drop.ForRequests(1, 1),
+        ["answer lost"] = Fault.Drop.AfterTheWork().ForRequests(1, 1),
+        ["502 after the work"] = Fault.Status(502).AfterTheWork().ForRequests(1, 1),
+        ["refuses connections for a second"] = Fault.Down(TimeSpan.FromSeconds(1)).ForRequests(1, 1),
+        ["slow"] = Fault.Slow(TimeSpan.FromMilliseconds(300)),
+        ["slow body"] = Fault.SlowBody(TimeSpan.FromMilliseconds(300)),
+    };
+
+    private static readonly Dictionary<string, Fault> Lasting = new()
+    {
+        ["502 for ever"] = Fault.Status(502),
+        ["dropped for ever"] = Fault.Drop,
+        ["429, wait 1 h"] = Fault.Status(429).RetryAfter(TimeSpan.FromHours(1)),
+        ["403"] = Fault.Status(403),
+        ["404"] = Fault.Status(404),
+        ["HTML"] = Fault.Html,
+    };
+
+    public required TestContext TestContext { get; init; }
+
+    public static IEnumerable<object[]> Rows =>
+    [
+        .. from part in (string[])["issuer", "fulcio", "timestamp", "rekor-v1", "rekor-v2", "registry"]
+           from fault in Passing.Keys
+           select new object[] { part, fault, Signs },
+        // The body is cut where there is one to cut.
+        .. from part in (string[])["issuer", "fulcio", "timestamp", "rekor-v1", "rekor-v2"]
+           from fault in (string[])["cut once", "cut between chunks once"]
+           select new object[] { part, fault, Signs },
+        .. from part in (string[])["issuer", "fulcio", "timestamp", "rekor-v1", "rekor-v2", "registry"]
+           from fault in Lasting.Keys
+           select new object[] { part, fault, part switch { "issuer" => "KEYLESS1005", "registry" => "KEYLESS3", _ => "KEYLESS2" } },
+        ["issuer", "OtherAudience", "KEYLESS1004"],
+        ["issuer", "Expired", "KEYLESS1003"],
+        .. from lie in Enum.GetNames<FulcioLie>() where lie != nameof(FulcioLie.EndsSoon) select new object[] { "fulcio", lie, "KEYLESS2003" },
+        // Ten seconds of it are left for us, which is enough.
+        ["fulcio", nameof(FulcioLie.EndsSoon), Signs],
+        .. from lie in Enum.GetNames<TimestampLie>() select new object[] { "timestamp", lie, "KEYLESS2003" },
+        .. from log in (string[])["rekor-v1", "rekor-v2"]
+           from lie in Enum.GetNames<RekorLie>()
+           where log == "rekor-v1" || lie != nameof(RekorLie.SetByOtherKey)
+           select new object[] { log, lie, "KEYLESS2003" },
+        ["registry", nameof(RegistryLie.OtherDigest), "KEYLESS3005"],
+        ["registry", nameof(RegistryLie.ForgetsSubject), Signs],
+    ];
+
+    [TestMethod]
+    [DynamicData(nameof(Rows))]
+    public async Task Nothing_is_lost_and_nothing_unsigned_passes(string part, string fault, string code)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { Rekor = part == "rekor-v1" ? RekorVersion.V1 : RekorVersion.V2 });
+        string image = world.PushSigned();
+        KeylessSignContainer task = Sign(world, image, budget: Lasting.ContainsKey(fault) ? "00:00:03" : "00:00:20");
+        LoopbackServer server = world.Sandbox.Servers.Single(server => server.Part == part);
+        server.Faults.Add(FaultOf(part, fault));
+        var watch = Stopwatch.StartNew();
+
+        bool signs = task.Execute();
+
+        string took = string.Create(CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds:F1} s");
+        string log = World.Log(task);
+        Assert.AreEqual(code == Signs, signs, log);
+        Assert.DoesNotContain("   at ", log);
+        Assert.DoesNotMatchRegex(TokenShape(), log);
+        string rerun = "";
+        server.Faults.Clear();
+        if (!signs)
+        {
+            string error = ((RecordingEngine)task.BuildEngine).Errors.Single().Code;
+            Assert.StartsWith(code, error, log);
+            // What this registry has stored it calls by another name: it is there, and nobody may be told so.
+            Assert.HasCount(fault == nameof(RegistryLie.OtherDigest) ? 2 : 1, world.Referrers(image));
+            rerun = ReRun(world, image);
+        }
+
+        Assert.HasCount(2, world.Referrers(image));
+        KeylessVerifyContainer verify = world.Verify(world.Image(image));
+        Assert.IsTrue(verify.Execute(), World.Log(verify));
+        TestContext.WriteLine($"| {part} | {fault} | {(signs ? "signs" : Error(task))} | {took} | {rerun} |");
+    }
+
+    /// <summary>The lists that have no API: a tag that everybody writes.</summary>
+    [TestMethod]
+    [DataRow("bundle", "PUT /v2/*/manifests/sha256-")]
+    [DataRow("bundle", "PUT /v2/*/manifests/sha256:")]
+    [DataRow("bundle", "PUT /v2/*/blobs/")]
+    [DataRow("legacy", "PUT /v2/*/manifests/")]
+    [DataRow("legacy", "PUT /v2/*/blobs/")]
+    [DataRow("both", "PUT /v2/*/manifests/sha256-")]
+    public async Task What_could_not_be_attached_is_attached_by_the_next_build(string format, string requests)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { Rekor = RekorVersion.V1, ReferrersApi = false });
+        string image = world.Push();
+        Assert.IsTrue(Sign(world, image, format, "before").Execute());
+        KeylessSignContainer task = Sign(world, image, format);
+        world.Sandbox.RegistryServer.Faults.Add(Fault.Status(500).On(requests));
+
+        Assert.IsFalse(task.Execute(), World.Log(task));
+
+        world.Sandbox.RegistryServer.Faults.Clear();
+        long mark = world.Sandbox.Traffic.Mark();
+        KeylessSignContainer again = Sign(world, image, format);
+        Assert.IsTrue(again.Execute(), World.Log(again));
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot(mark).Where(exchange => exchange.Part is "fulcio" or "timestamp" or "rekor-v1"));
+        Assert.AreEqual((format == "legacy" ? 0 : 2, format == "bundle" ? 0 : 2), (Listed(world, image, "", "manifests"), Listed(world, image, ".sig", "layers")));
+    }
+
+    private static string ReRun(World world, string image)
+    {
+        long mark = world.Sandbox.Traffic.Mark();
+        KeylessSignContainer again = Sign(world, image);
+        Assert.IsTrue(again.Execute(), World.Log(again));
+        return world.Sandbox.Traffic.Snapshot(mark).Any(exchange => exchange.Part == "fulcio") ? "signs anew" : "pushes what was kept";
+    }
+
+    private static KeylessSignContainer Sign(World world, string image, string format = "", string bundles = "again", string budget = "00:00:03")
+    {
+        KeylessSignContainer task = world.Sign(image);
+        task.ContainerSigningBundleDirectory = bundles;
+        task.ContainerSigningFormat = format;
+        task.ContainerSigningRetryBudget = budget;
+        return task;
+    }
+
+    private static Fault FaultOf(string part, string name) => (part, name) switch
+    {
+        (_, "cut once") => Fault.Cut.ForRequests(1, 1),
+        (_, "cut between chunks once") => Fault.CutChunked.ForRequests(1, 1),
+        _ when Passing.TryGetValue(name, out Fault? passing) => passing,
+        _ when Lasting.TryGetValue(name, out Fault? lasting) => lasting,
+        ("issuer", _) => Fault.Lie(Enum.Parse<IssuerLie>(name)),
+        ("fulcio", _) => Fault.Lie(Enum.Parse<FulcioLie>(name)),
+        ("timestamp", _) => Fault.Lie(Enum.Parse<TimestampLie>(name)),
+        ("registry", _) => Fault.Lie(Enum.Parse<RegistryLie>(name)),
+        _ => Fault.Lie(Enum.Parse<RekorLie>(name)),
+    };
+
+    private static string Error(KeylessSignContainer task)
+    {
+        Microsoft.Build.Framework.BuildErrorEventArgs error = ((RecordingEngine)task.BuildEngine).Errors.Single();
+        return $"{error.Code}: {error.Message}";
+    }
+
+    private static int Listed(World world, string image, string suffix, string list) =>
+        world.Sandbox.Registry.FindManifest("team/app", image.Split('@')[1].Replace(':', '-') + suffix) is { } manifest
+            ? System.Text.Json.Nodes.JsonNode.Parse(manifest.Bytes)![list]!.AsArray().Count
+            : 0;
+
+    [GeneratedRegex("eyJ[A-Za-z0-9_-]{16,}", RegexOptions.CultureInvariant)]
+    private static partial Regex TokenShape();
+}
