@@ -252,7 +252,9 @@ public sealed partial class Registry
             throw new RegistryError(405, "UNSUPPORTED", "The operation is unsupported.");
         }
 
-        content.DeleteManifest(name, byTag && Quirks.TagDeletion == TagDeletion.TakesManifest ? there.Digest : reference);
+        bool takesManifest = Quirks.TagDeletion == TagDeletion.TakesManifest
+            || (Quirks.TagDeletion == TagDeletion.TakesUntagged && !Tags(name).Any(tag => tag != reference && FindManifest(name, tag)?.Digest == there.Digest));
+        content.DeleteManifest(name, byTag && takesManifest ? there.Digest : reference);
         context.Response.StatusCode = StatusCodes.Status202Accepted;
         return Task.CompletedTask;
     }

@@ -26,7 +26,8 @@ public enum TagDeletion
     Untags,
 
     /// <summary>
-    /// 405 UNSUPPORTED: distribution 2.8, GHCR. Source: distribution/distribution pull request 3174, 2020-06-02.
+    /// 405 UNSUPPORTED: GHCR, Docker Hub, and distribution 2.8.3 as it comes (400 DIGEST_INVALID where deleting is enabled).
+    /// Source: containers/skopeo issue 1880, 2023-01-25; genuinetools/reg issue 143, 2018-09-26; distribution tried on 2026-11-26.
     /// </summary>
     Refused,
 
@@ -34,6 +35,11 @@ public enum TagDeletion
     /// 202, and the manifest goes with all its tags, as in Harbor 1. Source: goharbor/harbor issues 2663, 2017-06-29, and 6994, 2019-02-21.
     /// </summary>
     TakesManifest,
+
+    /// <summary>
+    /// Amazon ECR: 202, and with its last tag a manifest goes, too. Source: the AWS CLI's reference of <c>ecr batch-delete-image</c>, read 2026-11-26.
+    /// </summary>
+    TakesUntagged,
 }
 
 /// <summary>

@@ -232,6 +232,20 @@ public sealed class BeforeTaggingTests
     }
 
     [TestMethod]
+    public async Task A_registry_that_removes_what_has_no_tag_left_gets_it_back_under_its_digest()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { RegistryQuirks = new() { TagDeletion = TagDeletion.TakesUntagged } });
+        KeylessSignContainer task = StagedIndex(world, tagsRuntimes: false, "1.0");
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.AreSequenceEqual(["1.0", $"{Staging}-linux-arm64"], world.Sandbox.Registry.Tags(Repository).ToArray());
+        Assert.Contains($"can be removed by hand: {Staging}-linux-arm64; the registry removes images with their tags", World.Log(task));
+        KeylessVerifyContainer verify = world.Verify(world.Image($"{world.Sandbox.RegistryHost}/{Repository}:1.0", ("Recursive", "true")));
+        Assert.IsTrue(verify.Execute(), World.Log(verify));
+    }
+
+    [TestMethod]
     public async Task A_token_that_may_delete_is_asked_for_where_the_one_for_pushing_may_not()
     {
         var options = new SandboxOptions { RegistryLogin = RegistryLogin.Bearer, RegistryUsers = new Dictionary<string, string> { ["ci"] = "canary-password" } };

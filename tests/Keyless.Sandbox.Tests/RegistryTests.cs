@@ -161,6 +161,21 @@ public sealed class RegistryTests : IAsyncDisposable
     }
 
     [TestMethod]
+    public async Task A_registry_may_remove_the_manifest_with_its_last_tag()
+    {
+        registry.Quirks = new() { TagDeletion = TagDeletion.TakesUntagged };
+        string digest = registry.PutManifest("app", "a", Manifest(), Image);
+        registry.PutManifest("app", "b", Manifest(), Image);
+
+        using HttpResponseMessage one = await SendAsync("DELETE", "/v2/app/manifests/a");
+        RegistryManifest? between = registry.FindManifest("app", digest);
+        using HttpResponseMessage other = await SendAsync("DELETE", "/v2/app/manifests/b");
+
+        Assert.IsNotNull(between);
+        Assert.IsNull(registry.FindManifest("app", digest));
+    }
+
+    [TestMethod]
     public async Task Remembers_every_change_of_a_tag_and_what_referred_to_the_digest_then()
     {
         string digest = registry.PutManifest("app", "a", Manifest(), Image);
