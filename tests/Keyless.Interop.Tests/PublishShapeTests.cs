@@ -70,7 +70,33 @@ public sealed class PublishShapeTests
         }
     }
 
-    private static async Task<JsonNode> PublishAsync(World world, Shape shape, string format)
+    [TestMethod]
+    [DataRow(Shape.SeveralTags, "1.0 latest")]
+    [DataRow(Shape.SeveralRuntimes, "1.0 1.0-linux-x64 1.0-linux-arm64")]
+    public async Task Tags_what_is_signed_on_a_registry_that_removes_no_tags(Shape shape, string tags)
+    {
+        Tools.Require("cosign");
+        await Building.Value;
+        await using World world = await World.StartAsync(RegistryKind.Distribution, Log.Rekor2Ed25519, TestContext.CancellationToken);
+
+        JsonNode output = await PublishAsync(world, shape, "OCI", "-p:SignContainerBeforeTagging=true");
+
+        foreach (string tag in tags.Split(' '))
+        {
+            ToolResult verdict = await world.Cosign3.VerifyAsync($"{world.RegistryHost}/app:{tag}");
+            Assert.AreEqual(0, verdict.ExitCode, $"{tag}: {verdict}");
+        }
+
+        using var client = new HttpClient();
+        string[] there = [.. JsonNode.Parse(await client.GetStringAsync(new Uri($"http://{world.RegistryHost}/v2/app/tags/list"), world.Cancel))!["tags"]!.AsArray()
+            .Select(tag => (string)tag!).Where(tag => !tag.StartsWith("sha256-", StringComparison.Ordinal))];
+        string[] staging = [.. there.Where(tag => tag.StartsWith("keyless-staging-", StringComparison.Ordinal))];
+        CollectionAssert.AreEquivalent(tags.Split(' '), there.Except(staging).ToArray());
+        Assert.HasCount(shape == Shape.SeveralRuntimes ? 3 : 1, staging);
+        Assert.AreEqual(shape == Shape.SeveralTags ? "1.0;latest" : "1.0", (string?)output["Items"]!["SignedContainer"]![0]!["Tags"]);
+    }
+
+    private static async Task<JsonNode> PublishAsync(World world, Shape shape, string format, params string[] more)
     {
         string[] how = shape switch
         {
@@ -87,7 +113,7 @@ public sealed class PublishShapeTests
             DotNetResult publish = await DotNet.RunAsync(
                 project,
                 [
-                    "publish", "--no-build", "-tl:off", "-p:SignContainer=true", "-p:ContainerRepository=app", $"-p:ContainerImageFormat={format}", .. Offline, .. how,
+                    "publish", "--no-build", "-tl:off", "-p:SignContainer=true", "-p:ContainerRepository=app", $"-p:ContainerImageFormat={format}", .. Offline, .. how, .. more,
                     .. shape == Shape.SeveralTags ? Array.Empty<string>() : ["-p:ContainerImageTag=1.0"],
                     $"-p:SigstoreInstance={world.Folder["client_trust_config.json"]}", $"-p:ContainerBaseImage={world.Sandbox.BaseImage}", $"-p:ContainerRegistry={world.RegistryHost}",
                     "-getItem:SignedContainer", "-getProperty:ContainerSignedDigest",
