@@ -1,11 +1,16 @@
 using System.Collections;
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using System.Web;
+using Keyless.Sandbox;
 using Keyless.Testing;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Build.Framework;
 using Task = System.Threading.Tasks.Task;
 
@@ -179,6 +184,109 @@ public sealed class HostileIdentityTests
 
             Assert.Contains("ContainerSigningReport", World.Refusal(task, "KEYLESS5012"));
         }
+    }
+
+    /// <summary>Each server in turn refuses and repeats whatever secret it was sent: nothing of it may be left behind.</summary>
+    [TestMethod]
+    [DataRow("issuer", 403)]
+    [DataRow("fulcio", 400)]
+    [DataRow("fulcio", 401)]
+    [DataRow("timestamp", 403)]
+    [DataRow("rekor-v2", 400)]
+    public async Task Repeats_no_secret_that_a_server_sends_back(string part, int status)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        var secrets = new ConcurrentBag<string> { world.Sandbox.Issuer.RequestToken };
+        foreach (LoopbackServer server in world.Sandbox.Servers)
+        {
+            server.Intercept = async context =>
+            {
+                context.Request.EnableBuffering();
+                string body = await new StreamReader(context.Request.Body).ReadToEndAsync(context.RequestAborted);
+                context.Request.Body.Position = 0;
+                string sent = $"{context.Request.Headers.Authorization} {body}";
+                foreach (string secret in Regex.Matches(sent, @"eyJ[\w-]+\.eyJ[\w-]+\.[\w-]+").SelectMany(jwt => jwt.Value.Split('.')[1..]))
+                {
+                    secrets.Add(secret);
+                }
+
+                if (server.Part == part)
+                {
+                    string escaped = JsonEncodedText.Encode(sent).ToString();
+                    context.Response.StatusCode = status;
+                    context.Response.ContentType = "application/json";
+                    await context.Response.WriteAsync($$$"""{"message":"{{{escaped}}}","errors":[{"code":"DENIED","message":"{{{escaped}}}"}]}""", context.RequestAborted);
+                }
+            };
+        }
+
+        world.Environment["GITHUB_STEP_SUMMARY"] = world.Folder["summary.md"];
+        world.Environment["GITHUB_OUTPUT"] = world.Folder["output"];
+        KeylessSignContainer task = world.Sign(world.Push());
+        task.ContainerSigningReport = "signed.json";
+        // The sandbox has written what a shell needs to be such a job, too.
+        string[] ofTheWorld = Directory.GetFiles(world.Folder.Path, "*", SearchOption.AllDirectories);
+
+        Assert.IsFalse(task.Execute(), World.Log(task));
+
+        Assert.IsTrue(part == "issuer" || secrets.Count > 1, "a token was sent");
+        string[] files = [.. Directory.GetFiles(world.Folder.Path, "*", SearchOption.AllDirectories).Except(ofTheWorld).Select(File.ReadAllText)];
+        foreach (string text in files.Append(World.Log(task)))
+        {
+            foreach (string secret in secrets)
+            {
+                Assert.DoesNotContain(secret, text);
+            }
+        }
+    }
+
+    [TestMethod]
+    [DataRow("GET /auth/.well-known", true)]
+    [DataRow("GET /auth/.well-known", false)]
+    [DataRow("POST /auth/device", false)]
+    public async Task Does_not_say_that_nobody_logged_in_where_the_login_hangs(string request, bool browser)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Sandbox.IssuerServer.Faults.Add(Fault.Hang.On(request));
+        KeylessSignContainer task = SignInPerson(world);
+        task.OpenBrowser = _ => browser;
+
+        string error = await Task.Run(() => World.Refusal(task, "KEYLESS1005"), TestContext.CancellationToken).WaitAsync(TimeSpan.FromMinutes(2), TestContext.CancellationToken);
+
+        Assert.Contains("it did not answer within 10 s", error);
+    }
+
+    [TestMethod]
+    public async Task Says_that_the_login_has_no_configuration()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Sandbox.IssuerServer.Faults.Add(Fault.Status(503).On("GET /auth/.well-known"));
+        KeylessSignContainer task = SignInPerson(world);
+        task.OpenBrowser = _ => throw new InvalidOperationException("there is nothing to open");
+
+        Assert.Contains("no identity token from the login: ", World.Refusal(task, "KEYLESS1005"));
+    }
+
+    [TestMethod]
+    [DataRow("access_denied")]
+    [DataRow("expired_token")]
+    [DataRow("canary-<b>##vso[x]")]
+    public async Task A_refused_device_is_not_asked_again(string answer)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Environment.Clear();
+        world.Sandbox.IssuerServer.Intercept = context => context.Request.Path == "/auth/token"
+            ? World.Answer(400, "application/json", $$"""{"error":"{{answer}}"}""")(context)
+            : Task.CompletedTask;
+        KeylessSignContainer task = SignInPerson(world);
+        task.OpenBrowser = _ => false;
+
+        string error = World.Refusal(task, "KEYLESS1005");
+
+        Assert.Contains(answer.Replace("##", "#\\u0023", StringComparison.Ordinal), error);
+        Assert.HasCount(1, world.Sandbox.Traffic.Snapshot().Where(exchange => exchange.Path == "/auth/token").ToArray());
     }
 
     private static KeylessSignContainer SignInPerson(World world)

@@ -32,6 +32,8 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
     // Its configuration, its keys or a token: each is a few KiB.
     private const int AnswerBytes = 256 * 1024;
 
+    // Of a server. A person has the times below.
+    private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(10);
 
@@ -63,9 +65,9 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
             string jwt = await WithBrowserAsync(login, authority, deadline.Token) ?? await WithDeviceAsync(login, authority, deadline.Token);
             return IdentityToken.Parse(jwt, null, audience);
         }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        catch (OperationCanceledException e) when (!cancel.IsCancellationRequested)
         {
-            throw Failed("nobody logged in in time");
+            throw Failed(e.InnerException is TimeoutException ? $"it did not answer within {AnswerTime.TotalSeconds:0} s" : "nobody logged in in time");
         }
         catch (HttpRequestException)
         {
@@ -90,7 +92,7 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
             HttpClientFactory = _ => NewClient(login),
         });
         string nonce = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(16));
-        AuthorizeState state = await client.PrepareLoginAsync(new Parameters { { "nonce", nonce } }, cancel);
+        AuthorizeState state = await PrepareAsync(client, nonce, cancel);
         if (state.IsError)
         {
             throw Failed(state.Error);
@@ -115,6 +117,19 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
         return IdentityToken.Parse(result.IdentityToken, null, audience: null).Claim("nonce") == nonce
             ? result.IdentityToken
             : throw Failed("the token is not of this login (nonce)");
+    }
+
+    private static async Task<AuthorizeState> PrepareAsync(OidcClient client, string nonce, CancellationToken cancel)
+    {
+        try
+        {
+            return await client.PrepareLoginAsync(new Parameters { { "nonce", nonce } }, cancel);
+        }
+        catch (InvalidOperationException e)
+        {
+            // So the library says that the login's configuration cannot be had.
+            throw Failed(e.Message);
+        }
     }
 
     private static async Task<string> WithDeviceAsync(InteractiveLogin login, string authority, CancellationToken cancel)
@@ -238,6 +253,7 @@ public sealed class InteractiveIdentity(InteractiveLogin? login, CiSystem system
     {
         HttpClient client = login.NewClient();
         client.MaxResponseContentBufferSize = AnswerBytes;
+        client.Timeout = AnswerTime;
         return client;
     }
 
