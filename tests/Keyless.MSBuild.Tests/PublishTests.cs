@@ -133,15 +133,21 @@ public sealed class PublishTests
     }
 
     [TestMethod]
-    public async Task The_request_token_of_a_job_is_in_no_binary_log()
+    public async Task Neither_token_of_a_GitHub_job_is_in_the_most_talkative_logs()
     {
         await using SandboxHost sandbox = await SandboxHost.StartAsync(cancel: TestContext.CancellationToken);
         using var folder = new TemporaryFolder();
 
-        Published published = await PublishAsync(sandbox, "-p:SignContainer=true", $"-bl:{folder["build.binlog"]}");
+        Published published = await PublishAsync(sandbox, "-p:SignContainer=true", "-v:diagnostic", $"-bl:{folder["build.binlog"]}");
 
         Assert.AreEqual(0, published.Result.ExitCode, published.Result.ToString());
-        Assert.DoesNotContain(sandbox.Issuer.RequestToken, await UnpackAsync(folder["build.binlog"]));
+        foreach (string log in (string[])[await UnpackAsync(folder["build.binlog"]), published.Result.Output])
+        {
+            Assert.Contains("KeylessSignContainer", log);
+            Assert.DoesNotContain(sandbox.Issuer.RequestToken, log);
+            // Nor the token that was had for it: header and claims begin with `{"`.
+            Assert.DoesNotMatchRegex(@"eyJ[\w-]+\.eyJ[\w-]+", log);
+        }
     }
 
     [TestMethod]
