@@ -54,7 +54,7 @@ internal static class Diagnostics
     public static readonly DiagnosticKind OldMSBuild = new(5004, "This MSBuild is too old.");
     public static readonly DiagnosticKind NothingToSign = new(5005, "There is nothing to sign.");
     public static readonly DiagnosticKind MalformedReference = new(5006, "An image reference does not parse, or is not enough.");
-    public static readonly DiagnosticKind NoRegistry = new(5007, "The image does not go to a registry.", "set ContainerRegistry; a signature is kept beside the image in its registry");
+    public static readonly DiagnosticKind NoRegistry = new(5007, "The image does not go to a registry.", "a signature is kept beside the image in its registry");
     public static readonly DiagnosticKind NoIdentityInPolicy = new(5008, "A policy does not say whom to trust.");
     public static readonly DiagnosticKind Contradiction = new(5009, "Settings contradict each other.");
     public static readonly DiagnosticKind UnknownPolicy = new(5010, "A policy is named that does not exist.");

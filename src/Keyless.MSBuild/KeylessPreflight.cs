@@ -64,7 +64,7 @@ public sealed class KeylessPreflight : SigningTask
                 StagingTag = ReadStagedTags($"{StagedPush.Prefix}{RandomNumberGenerator.GetHexString(16, lowercase: true)}")[0].Name;
             }
         }
-        catch (Exception e) when (Diagnostic.From(e) is { } known && TextToPaste.For(known.Kind, CiSystem.Find(EnvironmentVariable)) is { } text)
+        catch (Exception e) when (Diagnostic.From(e) is { } known && TextToPaste.For(known.Kind, CiSystem.Find(EnvironmentVariable), SigstoreIdentityTokenFile.Length > 0 ? "file" : SigstoreOidcProvider) is { } text)
         {
             await RefuseAsync(known, text, cancel);
         }
@@ -122,12 +122,12 @@ public sealed class KeylessPreflight : SigningTask
     {
         if (ContainerArchiveOutputPath.Length > 0)
         {
-            throw new ConfigurationException(Diagnostics.NoRegistry, $"ContainerArchiveOutputPath is '{ContainerArchiveOutputPath}', and an archive has no place for a signature");
+            throw new ConfigurationException(Diagnostics.NoRegistry, $"ContainerArchiveOutputPath is '{ContainerArchiveOutputPath}', and an archive has no place for a signature; remove it, or set SignContainer=false");
         }
 
         if (ContainerRegistry.Length == 0)
         {
-            throw new ConfigurationException(Diagnostics.NoRegistry, "ContainerRegistry is empty, so the image goes to the local daemon, where there is no place for a signature");
+            throw new ConfigurationException(Diagnostics.NoRegistry, "ContainerRegistry is empty, so the image goes to the local daemon, where there is no place for a signature; set ContainerRegistry, or SignContainer=false");
         }
 
         // What files and helpers have is told without asking the registry; whether it takes them it says to the push.

@@ -191,7 +191,7 @@ public sealed class KeylessSignContainer : SigningTask
 
             if (ContainerRegistry.Length == 0)
             {
-                throw new ConfigurationException(Diagnostics.NoRegistry, "ContainerRegistry is empty, so the image went to the local daemon, where there is no place for a signature");
+                throw new ConfigurationException(Diagnostics.NoRegistry, "ContainerRegistry is empty, so the image went to the local daemon, where there is no place for a signature; set ContainerRegistry");
             }
 
             ImageReference repository = ReadRepository($"@{digest}");

@@ -44,6 +44,53 @@ internal static class TextToPaste
             dotnet publish -t:PublishContainer -p:SignContainer=auto
         """;
 
+    private const string Buildkite = """
+        Buildkite: the agent names the job to whoever has its variables. A container in the job must be given them:
+
+            docker run -e BUILDKITE -e BUILDKITE_AGENT_ENDPOINT -e BUILDKITE_AGENT_ACCESS_TOKEN -e BUILDKITE_JOB_ID …
+        """;
+
+    private const string CircleCi = """
+        CircleCI: let the step that publishes ask for a token.
+
+            - run: |
+                export SIGSTORE_ID_TOKEN=$(circleci run oidc get --claims '{"aud":"sigstore"}')
+                dotnet publish -t:PublishContainer -p:SignContainer=true
+        """;
+
+    private const string Projected = """
+        Kubernetes: the pod that builds needs a service account's token for Sigstore.
+
+            spec:
+              containers:
+              - name: build
+                volumeMounts:
+                - name: sigstore
+                  mountPath: /var/run/sigstore/cosign
+                  readOnly: true
+              volumes:
+              - name: sigstore
+                projected:
+                  sources:
+                  - serviceAccountToken:
+                      audience: sigstore
+                      path: oidc-token
+
+        It is found there without SigstoreIdentityTokenFile.
+        """;
+
+    private const string Spiffe = """
+        SPIFFE: say where the agent's socket is, and mount it where the build runs in a container.
+
+            SPIFFE_ENDPOINT_SOCKET=unix:///run/spire/agent.sock dotnet publish -t:PublishContainer -p:SignContainer=true -p:SigstoreOidcProvider=spiffe
+        """;
+
+    private const string Google = """
+        Google's cloud: let the account's owner make the token, with its address in it.
+
+            SIGSTORE_ID_TOKEN=$(gcloud auth print-identity-token --impersonate-service-account=… --audiences=sigstore --include-email) dotnet publish -t:PublishContainer -p:SignContainer=true -p:SigstoreOidcProvider=environment
+        """;
+
     private const string Azure = """
         Azure Pipelines: public Sigstore instances do not take its identities. Either sign in a system whose identities they take, such as GitHub Actions
         or GitLab; or with the token of a service account in a cluster, in Google's cloud or of a SPIFFE agent:
@@ -77,47 +124,59 @@ internal static class TextToPaste
 
         Builds for the local daemon or into an archive are not signed:
 
-            <SignContainer Condition="'$(ContainerRegistry)' == ''">false</SignContainer>
+            <SignContainer Condition="'$(ContainerRegistry)' == '' or '$(ContainerArchiveOutputPath)' != ''">false</SignContainer>
         """;
 
-    private const string Desk = """
-        Elsewhere: put a token with audience sigstore into the environment of the step that publishes, never into a property.
+    private const string Elsewhere = """
+        Put a token with audience sigstore into the environment of the step that publishes, never into a property.
 
             SIGSTORE_ID_TOKEN=… dotnet publish -t:PublishContainer -p:SignContainer=true
         """;
 
-    /// <summary>Null where there is nothing to paste.</summary>
-    public static string? For(DiagnosticKind kind, CiSystem system)
+    private const string Desk = """
+        Nobody here says who is building. Leave the signature to the CI system:
+
+            dotnet publish -t:PublishContainer -p:SignContainer=auto
+
+        or log in; a public instance then keeps your address for ever, and asks for ContainerSigningAcceptPublicLog=true first:
+
+            dotnet publish -t:PublishContainer -p:SignContainer=true -p:SigstoreOidcProvider=interactive --interactive
+
+        or put a token with audience sigstore into the environment, never into a property:
+
+            SIGSTORE_ID_TOKEN=… dotnet publish -t:PublishContainer -p:SignContainer=true
+        """;
+
+    /// <summary>What helps in this place and no other.</summary>
+    /// <param name="provider">Whom the build was told to ask, as <c>SigstoreOidcProvider</c> has it.</param>
+    /// <returns>Null where there is nothing to paste.</returns>
+    public static string? For(DiagnosticKind kind, CiSystem system, string provider) =>
+        kind == Diagnostics.NoRegistry ? Registry
+        : kind == Diagnostics.NoConsent ? Consent
+        : kind == Diagnostics.ForeignSystem ? Azure
+        : kind == Diagnostics.NoIdentityToken ? Token(system, provider)
+        : kind == Diagnostics.ExpiredIdentityToken || kind == Diagnostics.ForeignAudience || kind == Diagnostics.MalformedIdentityToken
+            ? Token(system, provider) is { } token ? Join(Fresh, token) : Fresh
+        : null;
+
+    private static string? Token(CiSystem system, string provider) => (provider.ToLowerInvariant(), system.Kind) switch
     {
-        if (kind == Diagnostics.NoRegistry)
-        {
-            return Join(Registry, Permissions);
-        }
-
-        if (kind == Diagnostics.NoConsent)
-        {
-            return Join(Consent, Permissions);
-        }
-
-        if (kind == Diagnostics.ForeignSystem)
-        {
-            return Join(Azure, Permissions);
-        }
-
-        if (kind == Diagnostics.ExpiredIdentityToken || kind == Diagnostics.ForeignAudience || kind == Diagnostics.MalformedIdentityToken)
-        {
-            return Join(Fresh, GitLab, Permissions);
-        }
-
-        return kind != Diagnostics.NoIdentityToken ? null : system.Kind switch
-        {
-            CiKind.GitHubActions when system.Guest is not null => Join(Guest, Permissions),
-            CiKind.GitHubActions => Permissions,
-            CiKind.GitLab => Join(GitLab, Permissions),
-            CiKind.AzurePipelines => Join(Azure, Permissions),
-            _ => Join(Permissions, GitLab, Desk),
-        };
-    }
+        ("none", _) => null,
+        ("file", _) => Projected,
+        ("spiffe", _) => Spiffe,
+        ("google", _) => Google,
+        ("buildkite", _) => Buildkite,
+        (_, CiKind.GitHubActions) => system.Guest is null ? Permissions : Guest,
+        ("github-actions", _) => Permissions,
+        (_, CiKind.GitLab) => GitLab,
+        (_, CiKind.AzurePipelines) => Azure,
+        (_, CiKind.Buildkite) => Buildkite,
+        (_, CiKind.CircleCi) => CircleCi,
+        // Asked for by name, so what is missing is a place to log in: the line says so.
+        ("interactive", _) => null,
+        (_, CiKind.None) => Desk,
+        _ => Elsewhere,
+    };
 
     /// <param name="path">Absolute.</param>
     /// <returns>Whether it is there now; a build that cannot sign fails for that, not for this.</returns>

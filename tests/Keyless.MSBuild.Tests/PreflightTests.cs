@@ -467,7 +467,7 @@ public sealed class PreflightTests
     }
 
     // The instance with the key of the public-good instance's CT log of 2022 in it: what is public is told by the keys.
-    private static void SignPublicly(World world, KeylessPreflight task)
+    internal static void SignPublicly(World world, KeylessPreflight task)
     {
         JsonNode root = JsonNode.Parse(world.Sandbox.TrustedRoot)!;
         root["ctlogs"]!.AsArray().Add(JsonNode.Parse(

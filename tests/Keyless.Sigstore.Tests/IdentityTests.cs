@@ -331,7 +331,7 @@ public sealed class IdentityTests(TestContext test)
     [DataRow("auto", null, "no identity token: this is no CI system that gives an identity, and SIGSTORE_ID_TOKEN is not set; sign in CI, or put a token with audience \"sigstore\" there")]
     [DataRow("github-actions", null, "no identity token: ACTIONS_ID_TOKEN_REQUEST_URL is not set; SigstoreOidcProvider=github-actions works only in a GitHub Actions job with `id-token: write`")]
     [DataRow("environment", "true", "no identity token: SIGSTORE_ID_TOKEN is not set; put a token with audience \"sigstore\" there")]
-    [DataRow("none", "true", "no identity token: SigstoreOidcProvider is none")]
+    [DataRow("none", "true", "no identity token: SigstoreOidcProvider is none; remove it, or set SignContainer=false")]
     public async Task Says_where_it_looked(string choice, string? gitHubActions, string message)
     {
         using HttpClient client = Clients.New();

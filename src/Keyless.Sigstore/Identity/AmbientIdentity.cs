@@ -50,8 +50,10 @@ public sealed class AmbientIdentity
     /// <summary>Why there can be no token, as far as that can be told without asking anybody; null where one can be asked for.</summary>
     public string? Lacks => (Provider, choice) switch
     {
+        // Why a job of GitHub has none, the event says as well.
+        (GitHubActionsIdentity { IsHere: false }, _) when Ci.Kind == CiKind.GitHubActions => Ci.Lacks,
         ({ } provider, _) => provider.Lacks,
-        (_, "none") => "SigstoreOidcProvider is none",
+        (_, "none") => "SigstoreOidcProvider is none; remove it, or set SignContainer=false",
         _ => Ci.Lacks,
     };
 

@@ -145,15 +145,18 @@ public sealed class IdentityToken
             string tense = ExpiresAt <= now ? "expired" : "expires";
             throw new IdentityException(
                 IdentityFailure.Expired,
-                $"{who} {tense} at {Shown.Of(ExpiresAt)}, and it is {Shown.Of(now)}; {NeededLife.TotalSeconds:0} s more are needed: get a fresh token right before signing");
+                $"{who} {tense} at {Shown.Of(ExpiresAt)}, and it is {Shown.Of(ToTheSecond(now))}; {NeededLife.TotalSeconds:0} s more are needed: get a fresh token right before signing");
         }
 
         if (notBefore is { } start && start - now > Skew)
         {
             throw new IdentityException(
-                IdentityFailure.Expired, $"{who} is not valid before {Shown.Of(start)}, and it is {Shown.Of(now)}; is this machine's clock right?");
+                IdentityFailure.Expired, $"{who} is not valid before {Shown.Of(start)}, and it is {Shown.Of(ToTheSecond(now))}; is this machine's clock right?");
         }
     }
+
+    // As the claims have it: more digits only hide the difference.
+    private static DateTimeOffset ToTheSecond(DateTimeOffset moment) => DateTimeOffset.FromUnixTimeSeconds(moment.ToUnixTimeSeconds());
 
     /// <summary>Whether it lives long enough to be used.</summary>
     internal bool IsUsableAt(DateTimeOffset now) => ExpiresAt - now >= NeededLife;

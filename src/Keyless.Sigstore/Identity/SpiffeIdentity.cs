@@ -24,7 +24,7 @@ public sealed class SpiffeIdentity(Func<string, HttpClient>? connect, string use
 
     public bool IsHere => environment(Variable) is { Length: > 0 };
 
-    public string? Lacks => IsHere || File.Exists(DefaultSocket) ? null : $"{Variable} is not set, and there is no socket {DefaultSocket}";
+    public string? Lacks => IsHere || File.Exists(DefaultSocket) ? null : $"{Variable} is not set, and there is no socket {DefaultSocket}; set it to the agent's, such as unix:///run/spire/agent.sock";
 
     public bool IsGiven => false;
 
