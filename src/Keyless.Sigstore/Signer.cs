@@ -27,7 +27,7 @@ public sealed class Signer(
     bool acceptPublicLog,
     ResiliencePipeline? retries = null)
 {
-    /// <summary>What a clock that goes wrong, there or here, may take from a certificate's life (spec/decisions: notAfter - 60 s).</summary>
+    /// <summary>What a clock that goes wrong, there or here, may take from a certificate's life.</summary>
     private static readonly TimeSpan Reserve = TimeSpan.FromSeconds(60);
 
     /// <summary>Of a private authority's certificates; a timer cannot wait for ever.</summary>
