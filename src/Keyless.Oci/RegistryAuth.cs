@@ -195,12 +195,14 @@ internal sealed class RegistryAuth(
         // A redirect is no answer either: the credentials were for the realm.
         if (!response.IsSuccessStatusCode)
         {
+            TimeSpan? pause = RegistryConnection.RetryAfter(response);
             throw new RegistryException(
                 RegistryException.FailureOf(response.StatusCode),
-                $"{RegistryException.Describe(request.Method, request.RequestUri!)} → {(int)response.StatusCode}: the token service of {registry} gave no token ({held})",
+                $"{RegistryException.Describe(request.Method, request.RequestUri!)} → {(int)response.StatusCode}: the token service of {registry} gave no token ({held}){RegistryConnection.Asks(pause)}",
                 response.StatusCode)
             {
                 IsTransient = RegistryException.FailureOf(response.StatusCode) == RegistryFailure.Unreachable,
+                RetryAfter = pause,
             };
         }
 

@@ -85,21 +85,20 @@ internal sealed class RegistryConnection(HttpClient http, string userAgent, Time
         }
 
         TimeSpan? pause = RetryAfter(response);
-        if (pause is { } wait)
-        {
-            message += string.Create(CultureInfo.InvariantCulture, $" (it asks to wait {Math.Ceiling(wait.TotalSeconds):0} s)");
-        }
-
         RegistryFailure failure = RegistryException.FailureOf(response.StatusCode);
-        return new RegistryException(failure, message, response.StatusCode) { IsTransient = failure == RegistryFailure.Unreachable, RetryAfter = pause };
+        return new RegistryException(failure, message + Asks(pause), response.StatusCode) { IsTransient = failure == RegistryFailure.Unreachable, RetryAfter = pause };
     }
 
-    private TimeSpan? RetryAfter(HttpResponseMessage response) => response.Headers.RetryAfter switch
+    /// <summary>RFC 9110 §10.2.3: seconds, or a date, which is by the server's clock as its Date is.</summary>
+    public static TimeSpan? RetryAfter(HttpResponseMessage response) => response.Headers.RetryAfter switch
     {
         { Delta: { } seconds } => seconds,
-        { Date: { } date } => date - time.GetUtcNow() is { } left && left > TimeSpan.Zero ? left : TimeSpan.Zero,
+        { Date: { } date } when response.Headers.Date is { } now => date > now ? date - now : TimeSpan.Zero,
         _ => null,
     };
+
+    /// <summary>The same as part of a message.</summary>
+    public static string Asks(TimeSpan? pause) => pause is { } wait ? string.Create(CultureInfo.InvariantCulture, $" (it asks to wait {Math.Ceiling(wait.TotalSeconds):0} s)") : "";
 
     public static RegistryException Nonsense(HttpRequestMessage request, string why) =>
         new(RegistryFailure.Nonsense, $"{RegistryException.Describe(request.Method, request.RequestUri!)}: {why}");

@@ -93,6 +93,29 @@ public sealed class RetryTests
     }
 
     [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public async Task Waits_as_long_as_a_registry_s_token_service_asks(bool asDate)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions
+        {
+            RegistryLogin = RegistryLogin.Bearer,
+            RegistryUsers = new Dictionary<string, string> { ["ci"] = "password" },
+        });
+        (world.Environment["DOTNET_CONTAINER_REGISTRY_UNAME"], world.Environment["DOTNET_CONTAINER_REGISTRY_PWORD"]) = ("ci", "password");
+        KeylessSignContainer task = Patient(world, world.Push());
+        world.Sandbox.RegistryServer.Faults.Add(Fault.Status(429).RetryAfter(TimeSpan.FromSeconds(4), asDate).On("GET /oauth2/token").ForRequests(1, 1));
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Exchange[] asked = [.. world.Sandbox.Traffic.Snapshot().Where(exchange => exchange.Path == "/oauth2/token")];
+        Assert.HasCount(2, asked);
+        // A date is in whole seconds.
+        Assert.IsGreaterThanOrEqualTo(TimeSpan.FromSeconds(asDate ? 2.9 : 3.9), asked[1].Start - asked[0].End);
+        StringAssert.Contains(World.Log(task), "(it asks to wait 4 s)", StringComparison.Ordinal);
+    }
+
+    [TestMethod]
     public async Task Does_not_begin_to_wait_for_longer_than_the_budget()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
