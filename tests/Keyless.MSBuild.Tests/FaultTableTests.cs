@@ -130,6 +130,50 @@ public sealed partial class FaultTableTests
         Assert.AreEqual((format == "legacy" ? 0 : 2, format == "bundle" ? 0 : 2), (Listed(world, image, "", "manifests"), Listed(world, image, ".sig", "layers")));
     }
 
+    /// <summary>Of several images some are done when a service fails for good: the next build signs the others, and nothing twice.</summary>
+    [TestMethod]
+    [DataRow("timestamp", "POST ")]
+    [DataRow("rekor-v1", "POST ")]
+    [DataRow("registry", "PUT /v2/*/manifests/sha256-")]
+    [DataRow("registry", "PUT /v2/*/manifests/*.sig")]
+    public async Task What_is_done_of_several_images_is_not_done_again(string part, string requests)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { Rekor = RekorVersion.V1, ReferrersApi = false });
+        (_, string index) = world.PushIndex(3);
+        KeylessSignContainer task = Sign(world, index, "both");
+        LoopbackServer server = world.Sandbox.Servers.Single(server => server.Part == part);
+        server.Faults.Add(Fault.Status(403).On(requests).ForRequests(4, int.MaxValue));
+
+        Assert.IsFalse(task.Execute(), World.Log(task));
+
+        Assert.HasCount(1, ((RecordingEngine)task.BuildEngine).Errors, World.Log(task));
+        server.Faults.Clear();
+        KeylessSignContainer again = Sign(world, index, "both");
+        Assert.IsTrue(again.Execute(), World.Log(again));
+        string[] images = [.. again.SignedContainers.Select(item => item.ItemSpec).Distinct()];
+        Assert.HasCount(4, images);
+        foreach (string image in images)
+        {
+            Assert.AreEqual((1, 1), (Listed(world, image, "", "manifests"), Listed(world, image, ".sig", "layers")), $"{World.Log(task)}\n{World.Log(again)}");
+        }
+    }
+
+    [TestMethod]
+    public async Task A_service_that_never_answers_is_given_up()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.PushSigned();
+        KeylessSignContainer task = Sign(world, image, budget: "00:00:00");
+        world.Sandbox.TimestampServer.Faults.Add(Fault.Hang);
+
+        Assert.Contains("did not answer within 30 s", World.Refusal(task, "KEYLESS2001"));
+
+        Assert.HasCount(1, world.Referrers(image));
+        world.Sandbox.TimestampServer.Faults.Clear();
+        ReRun(world, image);
+        Assert.HasCount(2, world.Referrers(image));
+    }
+
     private static string ReRun(World world, string image)
     {
         long mark = world.Sandbox.Traffic.Mark();

@@ -157,6 +157,38 @@ public sealed class RetryTests
     }
 
     [TestMethod]
+    [DataRow(1)]
+    [DataRow(2)]
+    [DataRow(3)]
+    public async Task Signs_and_stamps_anew_at_most_twice_when_answers_of_Rekor_2_were_lost(int lost)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        KeylessSignContainer task = Patient(world, image);
+        for (int i = 0; i < lost; i++)
+        {
+            // Each loss is followed by a second try of the same signature, and that by 409.
+            world.Sandbox.RekorV2Server.Faults.Add(Fault.Drop.AfterTheWork().ForRequests((2 * i) + 1, (2 * i) + 1));
+        }
+
+        if (lost <= 2)
+        {
+            Assert.IsTrue(task.Execute(), World.Log(task));
+        }
+        else
+        {
+            StringAssert.Contains(World.Refusal(task, "KEYLESS2002"), "409", StringComparison.Ordinal);
+        }
+
+        Exchange[] asked = [.. world.Sandbox.Traffic.Snapshot()];
+        int[] expected = [.. Enumerable.Repeat((int[])[0, 409], lost).SelectMany(pair => pair), .. lost <= 2 ? (int[])[201] : []];
+        Assert.AreSequenceEqual(expected, asked.Where(exchange => exchange.Part == "rekor-v2").Select(exchange => exchange.Status).ToArray());
+        Assert.HasCount(Math.Min(lost, 2) + 1, asked.Where(exchange => exchange.Part == "timestamp"));
+        Assert.HasCount(1, asked.Where(exchange => exchange.Part == "fulcio"));
+        Assert.HasCount(lost <= 2 ? 1 : 0, world.Referrers(image));
+    }
+
+    [TestMethod]
     public async Task Puts_a_manifest_again_when_the_answer_was_lost_and_lists_it_once()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { ReferrersApi = false });
