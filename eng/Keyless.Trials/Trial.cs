@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.MSBuild;
 using Keyless.Sandbox;
@@ -37,23 +35,7 @@ internal sealed class Trial : IAsyncDisposable
     }
 
     /// <summary>Puts an image into the registry that nobody has seen before.</summary>
-    public string Push()
-    {
-        byte[] config = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $$"""{"architecture":"amd64","os":"linux","author":"{{Guid.NewGuid()}}"}"""));
-        byte[] manifest = Encoding.UTF8.GetBytes(new JsonObject
-        {
-            ["schemaVersion"] = 2,
-            ["mediaType"] = "application/vnd.oci.image.manifest.v1+json",
-            ["config"] = new JsonObject
-            {
-                ["mediaType"] = "application/vnd.oci.image.config.v1+json",
-                ["size"] = config.Length,
-                ["digest"] = Sandbox.Registry.PutBlob(Repository, config),
-            },
-            ["layers"] = new JsonArray(),
-        }.ToJsonString());
-        return $"{Sandbox.RegistryHost}/{Repository}@{Sandbox.Registry.PutManifest(Repository, null, manifest, "application/vnd.oci.image.manifest.v1+json")}";
-    }
+    public string Push() => Sandbox.PushImage(Repository, null);
 
     /// <summary>How many signatures are listed in each form. What is listed twice, or leads nowhere, is an error.</summary>
     /// <exception cref="InvalidOperationException">The lists are not what they should be.</exception>

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 
 namespace Keyless.Sandbox;
 
@@ -168,6 +169,26 @@ public sealed class SandboxHost : IAsyncDisposable
         ["SIGSTORE_ROOT_FILE"] = Path.GetFullPath("fulcio.pem", folder),
         ["SIGSTORE_TSA_CERTIFICATE_FILE"] = Path.GetFullPath("timestamp.pem", folder),
     };
+
+    /// <summary>Puts an image into the registry that nobody has seen before: a config of its own, and no layers.</summary>
+    /// <returns><c>localhost:PORT/repository@sha256:…</c></returns>
+    public string PushImage(string repository, string? tag)
+    {
+        byte[] config = Encoding.UTF8.GetBytes($$"""{"architecture":"amd64","os":"linux","author":"{{Guid.NewGuid()}}"}""");
+        byte[] manifest = Encoding.UTF8.GetBytes(new JsonObject
+        {
+            ["schemaVersion"] = 2,
+            ["mediaType"] = "application/vnd.oci.image.manifest.v1+json",
+            ["config"] = new JsonObject
+            {
+                ["mediaType"] = "application/vnd.oci.image.config.v1+json",
+                ["size"] = config.Length,
+                ["digest"] = Registry.PutBlob(repository, config),
+            },
+            ["layers"] = new JsonArray(),
+        }.ToJsonString());
+        return $"{RegistryHost}/{repository}@{Registry.PutManifest(repository, tag, manifest, "application/vnd.oci.image.manifest.v1+json")}";
+    }
 
     /// <summary><see cref="Environment"/> for a shell.</summary>
     internal IEnumerable<string> EnvironmentLines() => ShellLines(Environment);

@@ -38,24 +38,7 @@ internal sealed class World : IAsyncDisposable
 
     /// <summary>Puts an image into the registry that nobody has seen before.</summary>
     /// <returns><c>localhost:PORT/repository@sha256:…</c></returns>
-    public string Push(string repository = "team/app", string? tag = "1.0")
-    {
-        byte[] config = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $$"""{"architecture":"amd64","os":"linux","author":"{{Guid.NewGuid()}}"}"""));
-        byte[] manifest = Encoding.UTF8.GetBytes(new JsonObject
-        {
-            ["schemaVersion"] = 2,
-            ["mediaType"] = "application/vnd.oci.image.manifest.v1+json",
-            ["config"] = new JsonObject
-            {
-                ["mediaType"] = "application/vnd.oci.image.config.v1+json",
-                ["size"] = config.Length,
-                ["digest"] = Sandbox.Registry.PutBlob(repository, config),
-            },
-            ["layers"] = new JsonArray(),
-        }.ToJsonString());
-        string digest = Sandbox.Registry.PutManifest(repository, tag, manifest, "application/vnd.oci.image.manifest.v1+json");
-        return $"{Sandbox.RegistryHost}/{repository}@{digest}";
-    }
+    public string Push(string repository = "team/app", string? tag = "1.0") => Sandbox.PushImage(repository, tag);
 
     /// <summary>Puts an index of new images into the registry.</summary>
     /// <returns>Its bytes, and the reference.</returns>
