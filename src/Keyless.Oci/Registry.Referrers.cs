@@ -98,10 +98,10 @@ public sealed partial class Registry
             ArtifactType = attachment.ArtifactType,
             Annotations = attachment.Annotations.ToDictionary(StringComparer.Ordinal),
         };
-        PushedManifest pushed = await PutManifestAsync(bytes, referrer.MediaType, referrer.Digest, cancel);
+        Digest? listed = await PutManifestAsync(bytes, referrer.MediaType, referrer.Digest, cancel);
 
         // distribution-spec "Pushing Manifests with Subject": with OCI-Subject the registry has done the rest.
-        if (pushed.Subject != subject.Digest)
+        if (listed != subject.Digest)
         {
             await AddToFallbackAsync(FallbackTag(subject.Digest), referrer, cancel);
         }

@@ -115,7 +115,8 @@ public sealed partial class Registry
     /// <summary>
     /// Read, add, write, and read again until the entry is there. Most registries, distribution 2.8 among them, answer an ETag without honouring
     /// If-Match, and cosign writes without a condition: whoever read before us writes over our entry. So it is looked for when such a writer has
-    /// had its time. Against losing theirs in the moment between our own reading and writing there is only If-Match.
+    /// had its time. Against losing theirs in the moment between our own reading and writing, or to a registry that says untruly that there is no such
+    /// tag, there are only conditions.
     /// </summary>
     /// <param name="find">What the tag holds now, with its ETag; null where there is no such tag.</param>
     /// <param name="isThere">Whether our entry is in it.</param>
@@ -176,16 +177,16 @@ public sealed partial class Registry
                 return null;
             }
 
-            string? condition = Condition(current?.ETag);
+            var condition = Condition.ThatIsStill(current);
             try
             {
-                await PutManifestAsync(bytes, mediaType, tag, condition, cancel);
+                await PutManifestAsync(bytes, mediaType, RequireTag(tag), Digest.Of(bytes), condition, cancel);
                 return Digest.Of(bytes);
             }
             catch (RegistryException e) when (e.Status is HttpStatusCode.PreconditionFailed)
             {
                 // Harbor answers 412 for a tag that is immutable, too. Only where the tag has moved was it our condition that failed.
-                return condition is not null && (await find(cancel))?.ETag != condition ? null : throw Unwritable(e);
+                return condition is not null && Condition.ThatIsStill(await find(cancel)) != condition ? null : throw Unwritable(e);
             }
             catch (RegistryException e) when (e.Failure == RegistryFailure.Refused && current is not null)
             {
@@ -216,6 +217,18 @@ public sealed partial class Registry
 
             return true;
         }
+    }
+
+    /// <summary>What must hold for a registry that honours it to store a manifest (RFC 9110 §13.1.1, §13.1.2); it answers 412 otherwise. Not all do.</summary>
+    private sealed record Condition(string Header, string Value)
+    {
+        /// <summary>The tag holds what was found there, or nothing. Null where that cannot be said: a weak ETag never matches.</summary>
+        public static Condition? ThatIsStill((Manifest Manifest, string? ETag)? found) => found switch
+        {
+            null => new Condition("If-None-Match", "*"),
+            { ETag: null } => null,
+            { ETag: var etag } => etag.StartsWith("W/", StringComparison.Ordinal) ? null : new Condition("If-Match", etag),
+        };
     }
 
     /// <summary>Where tags are immutable (ECR, Harbor), a first signature can be listed and no second.</summary>

@@ -11,11 +11,6 @@ namespace Keyless.Oci;
 /// <param name="Deletes">Whether tokens are asked for that may delete, too. Not every token service knows that word, or gives it to who may push.</param>
 public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = null, ResiliencePipeline? Retries = null, bool Deletes = false);
 
-/// <summary>A manifest as the registry took it.</summary>
-/// <param name="Subject">The digest in its <c>OCI-Subject</c> header: the registry lists the manifest among that subject's referrers. Null without one.</param>
-/// <param name="ETag">For a later <c>If-Match</c>.</param>
-public sealed record PushedManifest(Digest? Subject, string? ETag);
-
 /// <summary>A place the registry has opened for one blob. It may be given up after a while: the bytes are then taken elsewhere.</summary>
 public sealed record BlobUpload
 {
@@ -195,22 +190,18 @@ public sealed partial class Registry : IDisposable
     /// Stores a manifest under its own digest. A registry that does not say what it stored is asked for it once, so that success never rests on
     /// a status alone.
     /// </summary>
-    public async Task<PushedManifest> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, Digest digest, CancellationToken cancel)
+    /// <returns>The digest in the answer's <c>OCI-Subject</c>: the registry lists the manifest among that subject's referrers. Null without one.</returns>
+    public async Task<Digest?> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, Digest digest, CancellationToken cancel)
     {
         RequireDigest(digest, bytes.Span, HttpMethod.Put, ManifestPath(digest.ToString()));
-        (PushedManifest pushed, bool stated) = await PutManifestAsync(bytes, mediaType, digest.ToString(), digest, null, cancel);
+        (Digest? subject, bool stated) = await PutManifestAsync(bytes, mediaType, digest.ToString(), digest, null, cancel);
         if (!stated)
         {
             await HeadManifestAsync(digest, cancel);
         }
 
-        return pushed;
+        return subject;
     }
-
-    /// <summary>Stores a manifest under a tag. Whether the tag holds it afterwards, only reading it shows.</summary>
-    /// <param name="ifMatch">An ETag; a registry that honours it answers 412 when the tag has moved since. Not all do.</param>
-    public async Task<PushedManifest> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, string tag, string? ifMatch, CancellationToken cancel) =>
-        (await PutManifestAsync(bytes, mediaType, RequireTag(tag), Digest.Of(bytes.Span), ifMatch, cancel)).Pushed;
 
     private Task<Descriptor> HeadManifestAsync(string reference, Digest? digest, CancellationToken cancel) => TryAsync(stop => HeadManifestOnceAsync(reference, digest, stop), cancel);
 
@@ -266,27 +257,24 @@ public sealed partial class Registry : IDisposable
     }
 
     /// <returns>Stated: the registry named the digest itself.</returns>
-    private Task<(PushedManifest Pushed, bool Stated)> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, string reference, Digest digest, string? ifMatch, CancellationToken cancel) =>
-        TryAsync(stop => PutManifestOnceAsync(bytes, mediaType, reference, digest, ifMatch, stop), cancel);
+    private Task<(Digest? Subject, bool Stated)> PutManifestAsync(ReadOnlyMemory<byte> bytes, string mediaType, string reference, Digest digest, Condition? condition, CancellationToken cancel) =>
+        TryAsync(stop => PutManifestOnceAsync(bytes, mediaType, reference, digest, condition, stop), cancel);
 
-    private async Task<(PushedManifest Pushed, bool Stated)> PutManifestOnceAsync(ReadOnlyMemory<byte> bytes, string mediaType, string reference, Digest digest, string? ifMatch, CancellationToken cancel)
+    private async Task<(Digest? Subject, bool Stated)> PutManifestOnceAsync(ReadOnlyMemory<byte> bytes, string mediaType, string reference, Digest digest, Condition? condition, CancellationToken cancel)
     {
         void Shape(HttpRequestMessage request)
         {
             request.Content = Body(bytes, mediaType);
-            if (Condition(ifMatch) is { } condition)
+            if (condition is not null)
             {
-                request.Headers.TryAddWithoutValidation("If-Match", condition);
+                request.Headers.TryAddWithoutValidation(condition.Header, condition.Value);
             }
         }
 
         using HttpResponseMessage response = await RequireAsync(await SendAsync(HttpMethod.Put, At(ManifestPath(reference)), Shape, cancel), HttpStatusCode.Created, cancel);
         bool stated = RequireHeaderDigest(response, digest);
-        return (new PushedManifest(Digest.TryParse(Header(response, "OCI-Subject"), out Digest? subject) ? subject : null, response.Headers.ETag?.ToString()), stated);
+        return (Digest.TryParse(Header(response, "OCI-Subject"), out Digest? subject) ? subject : null, stated);
     }
-
-    /// <summary>RFC 9110 §13.1.1: a weak tag never matches.</summary>
-    private static string? Condition(string? etag) => etag is null || etag.StartsWith("W/", StringComparison.Ordinal) ? null : etag;
 
     private static Manifest Parse(HttpResponseMessage response, byte[] bytes, Digest? digest)
     {

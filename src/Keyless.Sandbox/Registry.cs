@@ -46,8 +46,8 @@ public sealed partial class Registry
     public bool ReferrersApi { get; set; } = true;
 
     /// <summary>
-    /// Whether a manifest is stored only if the tag's ETag is the one of <c>If-Match</c> (RFC 9110 §13.1.1); otherwise 412. Proposed for
-    /// distribution-spec in 2021 (pull request 251), and in no release of it.
+    /// Whether a manifest is stored only if the tag's ETag is the one of <c>If-Match</c>, or there is none for <c>If-None-Match: *</c> (RFC 9110 §13.1.1,
+    /// §13.1.2); otherwise 412. Proposed for distribution-spec in 2021 (pull request 251), and in no release of it.
     /// </summary>
     public bool HonoursIfMatch { get; set; }
 
@@ -201,7 +201,8 @@ public sealed partial class Registry
 
         content.RequireMentioned(name, manifest);
         RequireTaken(name, reference, manifest);
-        if (HonoursIfMatch && context.Request.Headers.IfMatch.ToString() is { Length: > 0 } expected && expected != ETag(FindManifest(name, reference)))
+        bool hasMoved = context.Request.Headers.IfMatch.ToString() is { Length: > 0 } expected && expected != ETag(FindManifest(name, reference));
+        if (HonoursIfMatch && (hasMoved || (context.Request.Headers.IfNoneMatch == "*" && FindManifest(name, reference) is not null)))
         {
             throw new RegistryError(412, "PRECONDITION_FAILED", $"{reference} is another manifest by now");
         }

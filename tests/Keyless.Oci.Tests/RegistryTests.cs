@@ -345,6 +345,30 @@ public sealed class RegistryTests
     }
 
     [TestMethod]
+    public async Task Writes_over_nobody_when_the_tag_was_said_not_to_be_there()
+    {
+        await using World world = await World.StartAsync(referrersApi: false, Cancel);
+        Descriptor image = world.Image();
+        using Registry registry = world.Client();
+        await AttachAsync(registry, image, "one");
+        world.Content.HonoursIfMatch = true;
+        int asked = 0;
+        world.Server.Intercept = context =>
+        {
+            if (context.Request.Method == "GET" && context.Request.Path.Value!.EndsWith($"sha256-{image.Digest.Hex}", StringComparison.Ordinal) && Interlocked.Increment(ref asked) == 1)
+            {
+                context.Response.StatusCode = 404;
+            }
+
+            return Task.CompletedTask;
+        };
+
+        await AttachAsync(registry, image, "two");
+
+        Assert.HasCount(2, (await registry.GetFallbackReferrersAsync(image.Digest, Cancel))!);
+    }
+
+    [TestMethod]
     public async Task Lists_seven_images_side_by_side_and_reads_each_list_again()
     {
         await using World world = await World.StartAsync(referrersApi: false, Cancel);
