@@ -176,10 +176,24 @@ public abstract class SigningTask : SigstoreTask
     /// <exception cref="ConfigurationException">The instance has no log for it.</exception>
     private protected void MustHaveLogFor(SigningSettings settings, SigstoreInstance instance)
     {
-        if (settings.Wanted.Formats.Contains(SignaturesWanted.Legacy) && instance.SigningConfig?.CanSignSimply(Time.GetUtcNow()) == false)
+        if (!settings.Wanted.Formats.Contains(SignaturesWanted.Legacy))
+        {
+            return;
+        }
+
+        if (!instance.SigningConfig!.CanSignSimply(Time.GetUtcNow()))
         {
             throw new ConfigurationException(Diagnostics.Contradiction,
                 $"{nameof(ContainerSigningFormat)} is '{ContainerSigningFormat}', which needs a log of Rekor version 1 for the .sig tag, and the signing config names none that is in use now; set it to bundle");
+        }
+
+        try
+        {
+            instance.SigningConfig.MustNameSimpleServicesOf(instance.TrustedRoot, Time.GetUtcNow(), settings.AllowHttp);
+        }
+        catch (FormatException e)
+        {
+            throw new ConfigurationException(Diagnostics.MalformedTrustRoot, e.Message, e);
         }
     }
 

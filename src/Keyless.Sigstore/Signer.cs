@@ -160,7 +160,7 @@ public sealed class Signer(
     /// <exception cref="ServiceException">No timestamp or no log entry, or our own verifier would not accept the signature.</exception>
     public Task<SignedBundle> SignSimplyAsync(SigningSession session, ArtifactDigest image, ReadOnlyMemory<byte> payload, CancellationToken cancel) => FinishAsync(
         session,
-        session.Services.Simply,
+        Services(simply: true),
         () => session.SignArtifact(Artifact.FromContent(payload)),
         bundle => ProveSimply(bundle, image, payload).Require(Policy.Exactly(session.Subject, session.Issuer, SimpleSignature.PredicateType)),
         cancel);
@@ -273,12 +273,12 @@ public sealed class Signer(
         IsTransient = true,
     };
 
-    private SigningServices Services()
+    private SigningServices Services(bool simply = false)
     {
         SigningConfig config = instance.SigningConfig
             ?? throw new FormatException("no signing config is given: verifying needs the trusted root alone, signing both");
         DateTimeOffset now = time.GetUtcNow();
-        return config.Select(now, allowHttp).KnownTo(instance.TrustedRoot, now);
+        return (simply ? config.SelectSimply(now, allowHttp) : config.Select(now, allowHttp)).KnownTo(instance.TrustedRoot, now);
     }
 
     // What we would not accept nobody gets to see. The clause that refuses tells which service's answer it is about.

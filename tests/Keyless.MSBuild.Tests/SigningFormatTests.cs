@@ -82,6 +82,34 @@ public sealed class SigningFormatTests
         Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
     }
 
+    /// <summary>A log of version 1 that the config still names, and that the trusted root does not know or that is not encrypted.</summary>
+    [TestMethod]
+    [DataRow("bundle", "https://rekor.elsewhere.example", "")]
+    [DataRow("legacy", "https://rekor.elsewhere.example", "which the trusted root does not know")]
+    [DataRow("bundle", "http://rekor.elsewhere.example", "")]
+    [DataRow("both", "http://rekor.elsewhere.example", "https expected")]
+    public async Task Looks_at_the_log_of_a_form_where_that_form_is_asked_for(string format, string log, string says)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        JsonNode config = JsonNode.Parse(world.Sandbox.SigningConfig)!;
+        JsonNode old = config["rekorTlogUrls"]![0]!.DeepClone();
+        (old["url"], old["majorApiVersion"]) = (log, 1);
+        config["rekorTlogUrls"]!.AsArray().Add(old);
+        world.Folder.Write("config.json", config.ToJsonString());
+        KeylessSignContainer task = Sign(world, format, image);
+        (task.SigstoreTrustedRoot, task.SigstoreSigningConfig) = ("trusted_root.json", "config.json");
+
+        if (says.Length == 0)
+        {
+            Assert.IsTrue(task.Execute(), World.Log(task));
+            return;
+        }
+
+        StringAssert.Contains(World.Refusal(task, "KEYLESS2102"), says, StringComparison.Ordinal);
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
+    }
+
     [TestMethod]
     public async Task Adds_to_the_signatures_that_are_there_and_leaves_them_as_they_are()
     {

@@ -57,6 +57,10 @@ public sealed class SigningConfig
     /// <exception cref="FormatException">The config does not name what signing needs, or whom the root does not know.</exception>
     public void MustNameServicesOf(TrustedRoot root, DateTimeOffset now, bool allowHttp) => Select(now, allowHttp).KnownTo(root, now);
 
+    /// <summary>The same for signatures in cosign 1 and 2's form.</summary>
+    /// <exception cref="FormatException">The config names no log of that form, or whom the root does not know.</exception>
+    public void MustNameSimpleServicesOf(TrustedRoot root, DateTimeOffset now, bool allowHttp) => SelectSimply(now, allowHttp).KnownTo(root, now);
+
     /// <summary>Whether signatures in cosign 1 and 2's form can be made: they have a place for a log's promise, which Rekor v1 alone gives.</summary>
     public bool CanSignSimply(DateTimeOffset now) => logs.Any(log => log.ApiVersion == 1 && log.Window.Contains(now));
 
@@ -93,19 +97,24 @@ public sealed class SigningConfig
             service.MustBeEncrypted(allowHttp);
         }
 
-        return new SigningServices(fulcio, rekor, timestamps, CanSignSimply(now) ? ChooseSimply(now, allowHttp) : null);
+        return new SigningServices(fulcio, rekor, timestamps);
     }
 
-    /// <summary>A layer has one place for a log and one for an authority, however many the selectors ask for.</summary>
-    private ServiceChoice ChooseSimply(DateTimeOffset now, bool allowHttp)
+    /// <summary>
+    /// The services for one signature in cosign 1 and 2's form. A layer has one place for a log, of version 1, and one for an authority, however many the
+    /// selectors ask for.
+    /// </summary>
+    /// <inheritdoc cref="Select"/>
+    internal SigningServices SelectSimply(DateTimeOffset now, bool allowHttp)
     {
-        ServiceChoice logs = Choose("rekorTlogUrls", this.logs, new Selector("ANY", null), [1], now);
-        foreach (Service log in logs.Candidates)
+        SigningServices all = Select(now, allowHttp);
+        ServiceChoice log = Choose("rekorTlogUrls", logs, new Selector("ANY", null), [1], now);
+        foreach (Service service in log.Candidates)
         {
-            log.MustBeEncrypted(allowHttp);
+            service.MustBeEncrypted(allowHttp);
         }
 
-        return logs;
+        return all with { Rekor = log, TimestampAuthorities = all.TimestampAuthorities with { Needed = Math.Min(1, all.TimestampAuthorities.Needed) } };
     }
 
     private static ServiceChoice Choose(string list, IReadOnlyList<Service> services, Selector selector, long[] spoken, DateTimeOffset now)
@@ -181,16 +190,8 @@ public sealed class SigningConfig
 }
 
 /// <summary>Whom to ask for one signature.</summary>
-/// <param name="SimpleRekor">For cosign 1 and 2's form; null where there is no Rekor v1.</param>
-internal sealed record SigningServices(ServiceChoice CertificateAuthorities, ServiceChoice Rekor, ServiceChoice TimestampAuthorities, ServiceChoice? SimpleRekor = null)
+internal sealed record SigningServices(ServiceChoice CertificateAuthorities, ServiceChoice Rekor, ServiceChoice TimestampAuthorities)
 {
-    /// <summary>For cosign 1 and 2's form: one of each.</summary>
-    /// <exception cref="FormatException">There is no Rekor v1.</exception>
-    public SigningServices Simply => this with
-    {
-        Rekor = SimpleRekor ?? throw new FormatException("the signing config names no Rekor v1 log, and signatures in cosign 1 and 2's form need one: use ContainerSigningFormat=bundle"),
-        TimestampAuthorities = TimestampAuthorities with { Needed = Math.Min(1, TimestampAuthorities.Needed) },
-    };
 
     public Service Fulcio => CertificateAuthorities.Candidates[0];
 
@@ -201,11 +202,8 @@ internal sealed record SigningServices(ServiceChoice CertificateAuthorities, Ser
     /// <exception cref="FormatException">Too few of a kind are known; the message names one that is not.</exception>
     public SigningServices KnownTo(TrustedRoot root, DateTimeOffset now) => new(
         CertificateAuthorities.KnownAs("certificate authority", Urls(root.CertificateAuthorities, now)),
-        Rekor.KnownAs("transparency log", LogUrls(root, now)),
-        TimestampAuthorities.KnownAs("timestamp authority", Urls(root.TimestampAuthorities, now)),
-        SimpleRekor?.KnownAs("transparency log", LogUrls(root, now)));
-
-    private static string[] LogUrls(TrustedRoot root, DateTimeOffset now) => [.. root.Logs.Where(log => log.Window.Contains(now)).Select(log => log.BaseUrl)];
+        Rekor.KnownAs("transparency log", [.. root.Logs.Where(log => log.Window.Contains(now)).Select(log => log.BaseUrl)]),
+        TimestampAuthorities.KnownAs("timestamp authority", Urls(root.TimestampAuthorities, now)));
 
     private static string[] Urls(IReadOnlyList<CertificateAuthority> authorities, DateTimeOffset now) =>
         [.. authorities.Where(authority => authority.Window.Contains(now)).Select(authority => authority.Uri)];
