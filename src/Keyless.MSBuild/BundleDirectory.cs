@@ -63,7 +63,7 @@ internal sealed class BundleDirectory(string path)
     {
         try
         {
-            return new FileInfo(file) is { Exists: true, LinkTarget: null, Length: <= Largest } ? WholeFile.Read(Property, file, Largest) : null;
+            return new FileInfo(file) is { Exists: true, LinkTarget: null, Length: <= Largest and var length } ? WholeFile.Read(Property, file, (int)length) : null;
         }
         catch (Exception e) when (e is ConfigurationException or IOException or UnauthorizedAccessException)
         {

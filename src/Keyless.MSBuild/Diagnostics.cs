@@ -96,8 +96,11 @@ internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text)
     public static string? HelpLink => null;
 
     /// <summary>What the person reading the build log can do something about; null for a bug, which must look like one.</summary>
-    public static Diagnostic? From(Exception e) =>
-        Of(e) is { } known && Retries.TriesOf(e) is { } tries ? known with { Text = $"{known.Text}; {tries}" } : Of(e);
+    public static Diagnostic? From(Exception e)
+    {
+        Diagnostic? known = Of(e);
+        return known is not null && Retries.TriesOf(e) is { } tries ? known with { Text = $"{known.Text}; {tries}" } : known;
+    }
 
     private static Diagnostic? Of(Exception e) => e switch
     {
