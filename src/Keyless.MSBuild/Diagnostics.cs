@@ -76,7 +76,8 @@ internal static class Diagnostics
 
 /// <summary>One error or warning as the build log shows it: a code, and one line that says what was found, what was expected and what to do.</summary>
 /// <param name="Text">What was found, what was expected. Strangers' words may be in it.</param>
-internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text)
+/// <param name="Position">Where it was asked for, if that is known; else MSBuild points at our targets.</param>
+internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text, Position? Position = null)
 {
     /// <summary>A log line longer than this hides the build around it; the full story is in the messages.</summary>
     private const int LongestMessage = 2000;
@@ -104,7 +105,7 @@ internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text)
 
     private static Diagnostic? Of(Exception e) => e switch
     {
-        ConfigurationException configuration => new(configuration.Kind, e.Message),
+        ConfigurationException configuration => new(configuration.Kind, e.Message, configuration.Position),
         IdentityException identity => new(identity.Failure switch
         {
             IdentityFailure.Missing => Diagnostics.NoIdentityToken,
@@ -171,4 +172,10 @@ internal sealed partial record Diagnostic(DiagnosticKind Kind, string Text)
 internal sealed class ConfigurationException(DiagnosticKind kind, string message, Exception? inner = null) : Exception(message, inner)
 {
     public DiagnosticKind Kind { get; } = kind;
+
+    /// <summary>Where the project asks for it; null where that is not known.</summary>
+    public Position? Position { get; init; }
+
+    /// <summary>The same, said to be there; where that is known already, it stays.</summary>
+    public ConfigurationException At(Position? position) => Position is not null || position is null ? this : new ConfigurationException(Kind, Message, this) { Position = position };
 }

@@ -6,7 +6,26 @@ namespace Keyless.MSBuild;
 
 /// <summary>An image of which a signature is asked for.</summary>
 /// <param name="Recursive">If it is an index, of every manifest in it, too.</param>
-internal sealed record ImageToVerify(ImageReference Reference, TrustPolicy Policy, bool Recursive);
+/// <param name="Positions">Where the project, or one of its manifest files, names it; empty where a target does.</param>
+internal sealed record ImageToVerify(ImageReference Reference, TrustPolicy Policy, bool Recursive, IReadOnlyList<Position> Positions)
+{
+    /// <summary>The first place; null where there is none.</summary>
+    public Position? Position => Positions is [var first, ..] ? first : null;
+}
+
+/// <summary>What became of what was asked.</summary>
+/// <param name="Verdicts">Of the image, and if so asked of every manifest in it; empty where there is none, because something failed before.</param>
+/// <param name="Problem">Why the image does not count as verified, as the build log has it; null where it does.</param>
+internal sealed record ImageOutcome(ImageToVerify Image, IReadOnlyList<ImageVerdict> Verdicts, Diagnostic? Problem)
+{
+    public bool IsVerified => Problem is null;
+
+    /// <summary><c>accepted</c>, <c>refused</c>, or <c>warned</c>: not verified, and the policy is being rolled out.</summary>
+    public string Verdict => VerdictOf(Problem is null);
+
+    /// <inheritdoc cref="Verdict"/>
+    public string VerdictOf(bool accepted) => accepted ? "accepted" : Image.Policy.Warn ? "warned" : "refused";
+}
 
 /// <summary>What became of one signature: the items of the policy that it satisfies, each by its number, or else the refusal that came nearest.</summary>
 /// <param name="Format"><c>bundle</c>, <c>legacy</c> or <c>oci11</c>.</param>

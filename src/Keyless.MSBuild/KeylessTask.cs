@@ -64,10 +64,10 @@ public abstract class KeylessTask : Microsoft.Build.Utilities.Task, ICancelableT
     private protected abstract Task RunAsync(CancellationToken cancel);
 
     private protected void Error(Diagnostic known) =>
-        Log.LogError(null, known.Code, null, Diagnostic.HelpLink, null, 0, 0, 0, 0, known.Message);
+        Log.LogError(null, known.Code, null, Diagnostic.HelpLink, known.Position?.File, known.Position?.Line ?? 0, known.Position?.Column ?? 0, 0, 0, known.Message);
 
     private protected void Warn(Diagnostic known) =>
-        Log.LogWarning(null, known.Code, null, Diagnostic.HelpLink, null, 0, 0, 0, 0, known.Message);
+        Log.LogWarning(null, known.Code, null, Diagnostic.HelpLink, known.Position?.File, known.Position?.Line ?? 0, known.Position?.Column ?? 0, 0, 0, known.Message);
 
     private protected void Say(MessageImportance importance, string text) =>
         Log.LogMessage(importance, Diagnostic.OneLine(text));

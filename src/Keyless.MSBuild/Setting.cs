@@ -105,7 +105,8 @@ internal static class Setting
         }
     }
 
-    private static string DidYouMean(string typed, string[] known) =>
+    /// <summary>The name that somebody who typed this may have meant, as the end of a sentence; empty if there is none near.</summary>
+    public static string DidYouMean(string typed, string[] known) =>
         known.MinBy(name => Distance(typed, name)) is { } nearest && Distance(typed, nearest) <= Math.Max(2, nearest.Length / 3)
             ? $"; did you mean {nearest}?"
             : "";

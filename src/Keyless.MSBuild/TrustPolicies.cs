@@ -21,7 +21,6 @@ internal sealed record TrustPolicy(string? Name, IReadOnlyList<Policy> Items, in
 /// <param name="warn">Told of what is allowed but can hardly be meant.</param>
 internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<string, string, string> pathOf, Action<Diagnostic> warn)
 {
-    private const string Item = "ContainerImageToVerify";
     private const string PolicyItem = "ContainerTrustPolicy";
 
     /// <summary>No more signatures of one image are looked at.</summary>
@@ -38,6 +37,7 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
 
     private static readonly string[] Conditions = [.. Identity, "Proofs", "PublicKey", "Annotations", "PredicateType", "MinSignatures", "MaxAge", "Mode"];
 
+    private readonly ItemPositions positions = new();
     private readonly Dictionary<string, TrustPolicy> policies = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ManagedKey> keys = new(StringComparer.Ordinal);
     private string? withoutLog;
@@ -49,20 +49,26 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
         {
             foreach (ITaskItem item in items)
             {
-                Setting.OnlyMetadata(PolicyItem, item, Conditions);
-                Setting.NoEmptyMetadata(PolicyItem, item);
+                Locating(PolicyItem, item, () =>
+                {
+                    Setting.OnlyMetadata(PolicyItem, item, Conditions);
+                    Setting.NoEmptyMetadata(PolicyItem, item);
+                    return item;
+                });
             }
 
-            policies.Add(items.Key, Read(items.Key, $"{PolicyItem} '{items.Key}'", [.. items]));
+            policies.Add(items.Key, Locating(PolicyItem, items.First(), () => Read(items.Key, $"{PolicyItem} '{items.Key}'", [.. items])));
         }
     }
 
-    /// <summary>The policy of one image.</summary>
-    public TrustPolicy For(ITaskItem image)
+    /// <summary>The policy of one item: by the name of one, or its own.</summary>
+    /// <param name="itemName">What it is: <c>ContainerImageToVerify</c>.</param>
+    /// <param name="others">The metadata it may have beside a policy's.</param>
+    public TrustPolicy For(string itemName, ITaskItem image, params string[] others)
     {
-        string owner = $"{Item} '{image.ItemSpec}'";
-        Setting.OnlyMetadata(Item, image, [.. Conditions, "Policy", "Recursive"]);
-        Setting.NoEmptyMetadata(Item, image);
+        string owner = $"{itemName} '{image.ItemSpec}'";
+        Setting.OnlyMetadata(itemName, image, [.. Conditions, "Policy", .. others]);
+        Setting.NoEmptyMetadata(itemName, image);
         string name = image.GetMetadata("Policy");
         if (name.Length == 0)
         {
@@ -74,7 +80,28 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
             throw new ConfigurationException(Diagnostics.Contradiction, $"{owner} has both Policy='{name}' and {own}; keep one, or put {own} into the {PolicyItem}");
         }
 
-        string known = policies.Count == 0 ? $"there is no {PolicyItem} at all" : $"known are {string.Join(", ", policies.Keys)}";
+        return Named(owner, name);
+    }
+
+    public Position? PositionOf(string itemName, ITaskItem item) => positions.Of(itemName, item);
+
+    /// <summary>Whatever is wrong with an item is said to be where the item is.</summary>
+    public T Locating<T>(string itemName, ITaskItem item, Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (ConfigurationException e) when (e.Position is null)
+        {
+            throw e.At(positions.Of(itemName, item));
+        }
+    }
+
+    /// <param name="owner">Who names it, for the error.</param>
+    public TrustPolicy Named(string owner, string name)
+    {
+        string known = policies.Count == 0 ? $"there is no {PolicyItem} at all" : $"known are {string.Join(", ", policies.Keys)}{Setting.DidYouMean(name, [.. policies.Keys])}";
         return policies.GetValueOrDefault(name)
             ?? throw new ConfigurationException(Diagnostics.UnknownPolicy, $"{owner} names the policy '{name}', which no {PolicyItem} has; {known}");
     }

@@ -11,6 +11,20 @@ internal static class VerdictText
     public static string Name(ImageVerdict verdict) =>
         verdict.Image.Digest == verdict.Digest ? verdict.Image.Text : $"{verdict.Image} ({verdict.Digest})";
 
+    /// <summary>Why an image does not count as verified; null where it does.</summary>
+    /// <param name="verdicts">Of the image, and of what is in it.</param>
+    public static Diagnostic? Problem(ImageToVerify image, IReadOnlyList<ImageVerdict> verdicts)
+    {
+        ImageVerdict[] refused = [.. verdicts.Where(verdict => verdict.Quorum is null)];
+        if (refused.Length == 0)
+        {
+            return null;
+        }
+
+        string others = refused.Length == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"; {refused.Length - 1} more of its manifests are refused");
+        return new Diagnostic(refused[0].Refusal is null ? Diagnostics.Unsigned : Diagnostics.Refused, $"{Refusal(refused[0])}{others}", image.Position);
+    }
+
     /// <summary>Why an image is refused: by the refusal that came nearest.</summary>
     public static string Refusal(ImageVerdict verdict)
     {

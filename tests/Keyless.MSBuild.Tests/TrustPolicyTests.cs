@@ -304,7 +304,7 @@ public sealed class TrustPolicyTests
             throw new VerificationException("bundle.json", "counted");
         });
 
-        SignatureVerdict verdict = ImageVerifier.Judge(new Verifier(), found, policies.For(Item("localhost:1/app", ("Policy", "release"))));
+        SignatureVerdict verdict = ImageVerifier.Judge(new Verifier(), found, policies.For("ContainerImageToVerify", Item("localhost:1/app", ("Policy", "release"))));
 
         Assert.AreEqual(times, proven);
         Assert.AreEqual("bundle.json", verdict.Refusal!.Reason);

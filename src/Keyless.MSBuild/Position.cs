@@ -1,0 +1,67 @@
+using System.Xml;
+using System.Xml.Linq;
+using Microsoft.Build.Framework;
+
+namespace Keyless.MSBuild;
+
+/// <summary>Where something stands in a file that a person wrote, so that whoever reads about it gets there at once.</summary>
+/// <param name="File">Absolute.</param>
+/// <param name="Line">From 1; 0 where only the file is known.</param>
+/// <param name="Column">From 1; 0 where only the line or the file is known.</param>
+internal sealed record Position(string File, int Line = 0, int Column = 0)
+{
+    /// <summary>As compilers write it: <c>compose.yaml(4,22)</c>.</summary>
+    public override string ToString() => Line == 0 ? File : FormattableString.Invariant($"{File}({Line},{Column})");
+}
+
+/// <summary>Finds the elements of items in the project files that have them; each file is read once.</summary>
+internal sealed class ItemPositions
+{
+    /// <summary>A project file is some KiB; what is larger is not searched.</summary>
+    private const int LargestProject = 4 * 1024 * 1024;
+
+    private readonly Dictionary<string, XElement[]> files = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// MSBuild tells the file alone, so the line is where the one element of that name is that includes exactly this, or the only one of that name;
+    /// else the file is all that is known.
+    /// </summary>
+    /// <returns>Null where no file has it: a target made it.</returns>
+    public Position? Of(string itemName, ITaskItem item)
+    {
+        string file = item.GetMetadata("DefiningProjectFullPath");
+        if (file.Length == 0)
+        {
+            return null;
+        }
+
+        if (!files.TryGetValue(file, out XElement[]? elements))
+        {
+            files.Add(file, elements = Read(file));
+        }
+
+        XElement[] all = [.. elements.Where(element => element.Name.LocalName == itemName)];
+        XElement[] exact = [.. all.Where(element => ((string?)element.Attribute("Include") ?? "").Split(';', StringSplitOptions.TrimEntries).Contains(item.ItemSpec))];
+        // Made of a property, but by the only element there is.
+        return (exact.Length > 0 ? exact : all) is [IXmlLineInfo only] && only.HasLineInfo() ? new Position(file, only.LineNumber, only.LinePosition) : new Position(file);
+    }
+
+    /// <summary>Never a reason to fail: it is about where to point, and MSBuild has read the file already.</summary>
+    private static XElement[] Read(string file)
+    {
+        try
+        {
+            if (new FileInfo(file).Length > LargestProject)
+            {
+                return [];
+            }
+
+            using var reader = XmlReader.Create(file, new XmlReaderSettings { DtdProcessing = DtdProcessing.Prohibit, XmlResolver = null });
+            return [.. XDocument.Load(reader, LoadOptions.SetLineInfo).Descendants()];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or XmlException)
+        {
+            return [];
+        }
+    }
+}

@@ -1,0 +1,273 @@
+using System.Globalization;
+using Keyless.Oci;
+using Keyless.Sigstore;
+using Microsoft.Build.Framework;
+
+namespace Keyless.MSBuild;
+
+/// <summary>A task that has images verified: what it asks the project for beside them, and how it says what became of each.</summary>
+public abstract class VerifyingTask : SigstoreTask
+{
+    /// <summary>Three requests wait for each other for an image, so this many images of a registry 50 ms away take that long together.</summary>
+    private const int AtOnce = 32;
+
+    /// <summary>More refusals than this hide the build around them, so the others are messages of less importance; strangers choose how many there are.</summary>
+    private const int ShownRefusals = 10;
+
+    /// <summary>Who waits longer than this wants to know what for.</summary>
+    private static readonly TimeSpan ProgressEvery = TimeSpan.FromSeconds(5);
+
+    private protected VerifyingTask() { }
+
+    public string ProjectName { get; set; } = "";
+
+    /// <summary>
+    /// Policies by name; of several with one name any suffices.
+    /// <list type="table">
+    /// <item><term>CertificateIdentity[Regexp], CertificateOidcIssuer[Regexp]</term><description>who has to have signed, and who vouches for that</description></item>
+    /// <item><term>GitHubRepository and the other GitHub names</term><description>the short form for workflows</description></item>
+    /// <item><term>PublicKey</term><description>the path of a PEM file instead, for managed keys</description></item>
+    /// <item><term>Annotations, PredicateType</term><description>what has to be signed</description></item>
+    /// <item><term>Proofs</term><description>what witnessed it: <c>log</c>, or <c>timestamp</c> for instances without logs</description></item>
+    /// <item><term>MinSignatures, MaxAge</term><description>how many different signers; how long ago at most, a TimeSpan</description></item>
+    /// <item><term>Mode</term><description><c>enforce</c> or <c>warn</c></description></item>
+    /// </list>
+    /// </summary>
+    public ITaskItem[] ContainerTrustPolicies { get; set; } = [];
+
+    public string ContainerVerificationReport { get; set; } = "";
+
+    /// <summary>Where the list of all refused signatures is kept, in <c>keyless/refused-images.txt</c>.</summary>
+    public string IntermediateOutputPath { get; set; } = "";
+
+    /// <summary>Where signatures are looked for instead of beside each image, <c>registry/repository</c>.</summary>
+    public string ContainerSigningRepository { get; set; } = "";
+
+    public string ContainerVerificationCache { get; set; } = "";
+
+    /// <summary>Reads what is asked, looks for signatures of all images side by side, and says of each what became of it.</summary>
+    /// <param name="read">The images, in the order in which they are to be spoken of.</param>
+    /// <returns>In that order.</returns>
+    private protected async Task<IReadOnlyList<ImageOutcome>> VerifyAsync(Func<TrustPolicies, IReadOnlyList<ImageToVerify>> read, CancellationToken cancel)
+    {
+        string report = CheckProperties();
+        ImageReference? signatures = Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository);
+        var policies = new TrustPolicies(ContainerTrustPolicies, Time.GetUtcNow(), PathOf, Warn);
+        policies.ReadAll();
+        IReadOnlyList<ImageToVerify> images = read(policies);
+        IReadOnlyList<TrustedRoot> roots = await GetTrustedRootsAsync(cancel);
+        policies.RequireFitting(roots);
+
+        using HttpClient client = CreateRegistryClient();
+        using var registries = new Registries(client, EnvironmentVariable, RegistryAccess.Pull, new RegistrySettings(Time, Note), signatures);
+        ImageOutcome[] outcomes = await VerifyAsync(images, new ImageVerifier(new Verifier(roots), registries, Time), cancel);
+
+        Say(outcomes, KeepRefused([.. outcomes.SelectMany(outcome => outcome.Verdicts).Where(verdict => verdict.Quorum is null)]));
+        if (report.Length > 0)
+        {
+            WholeFile.Write(nameof(ContainerVerificationReport), report, VerificationReport.Write(outcomes.SelectMany(outcome => outcome.Verdicts)));
+        }
+
+        return outcomes;
+    }
+
+    private async Task<ImageOutcome[]> VerifyAsync(IReadOnlyList<ImageToVerify> images, ImageVerifier verifier, CancellationToken cancel)
+    {
+        var outcomes = new ImageOutcome[images.Count];
+        var progress = new Progress(images.Count, Time, Note);
+        await Parallel.ForAsync(0, images.Count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (i, each) =>
+        {
+            outcomes[i] = await VerifyAsync(images[i], verifier, each);
+            progress.Advance();
+        });
+        return outcomes;
+    }
+
+    /// <summary>What fails for one image says nothing about the others.</summary>
+    private static async Task<ImageOutcome> VerifyAsync(ImageToVerify image, ImageVerifier verifier, CancellationToken cancel)
+    {
+        try
+        {
+            IReadOnlyList<ImageVerdict> verdicts = await verifier.VerifyAsync(image, cancel);
+            return new ImageOutcome(image, verdicts, VerdictText.Problem(image, verdicts));
+        }
+        catch (Exception e) when (Diagnostic.From(e) is { } known)
+        {
+            return new ImageOutcome(image, [], known with { Text = $"{image.Reference}: {known.Text}", Position = image.Position });
+        }
+    }
+
+    /// <returns>The absolute path of the report; empty if none is asked for.</returns>
+    private string CheckProperties()
+    {
+        Setting.NotYetTrue(nameof(ContainerVerificationCache), ContainerVerificationCache);
+        if (ContainerVerificationReport.Length == 0)
+        {
+            return "";
+        }
+
+        return Path.GetExtension(ContainerVerificationReport).ToLowerInvariant() switch
+        {
+            ".json" => PathOf(nameof(ContainerVerificationReport), ContainerVerificationReport),
+            ".md" or ".sarif" => throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(ContainerVerificationReport)} is '{ContainerVerificationReport}', a form that is not built yet; .json is"),
+            _ => throw new ConfigurationException(Diagnostics.UnknownValue, $"{nameof(ContainerVerificationReport)} is '{ContainerVerificationReport}'; expected a path that ends in .json"),
+        };
+    }
+
+    private async Task<IReadOnlyList<TrustedRoot>> GetTrustedRootsAsync(CancellationToken cancel)
+    {
+        SigstoreInstance instance = await GetInstanceAsync(ReadSource(), signing: false, cancel);
+        TrustedRoot[] roots = [instance.TrustedRoot, .. instance.OtherTrustedRoots];
+        foreach (string warning in roots.SelectMany(root => root.Warnings).Distinct(StringComparer.Ordinal))
+        {
+            Warn(new Diagnostic(Diagnostics.UnusedTrust, warning));
+        }
+
+        return roots;
+    }
+
+    /// <summary>Keeps the whole list where the terminal logger cannot hide it.</summary>
+    /// <returns>The file's path as people read it; empty where there is nothing to keep, or no place.</returns>
+    private string KeepRefused(IReadOnlyList<ImageVerdict> refused)
+    {
+        string path = Path.Combine(IntermediateOutputPath.Length == 0 ? "obj" : IntermediateOutputPath, "keyless", "refused-images.txt");
+        string file = PathOf(nameof(IntermediateOutputPath), path);
+        try
+        {
+            if (refused.Count > 0)
+            {
+                WholeFile.Write("the list of refused signatures", file, VerdictText.Write(refused));
+                return path;
+            }
+
+            // What an earlier build refused is no longer so.
+            File.Delete(file);
+        }
+        catch (ConfigurationException e)
+        {
+            // The verdict is the news.
+            Warn(new Diagnostic(e.Kind, e.Message));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // An old list that nobody points at does no harm, and where there is no folder there is none.
+        }
+
+        return "";
+    }
+
+    /// <param name="list">The file that has all refused signatures; empty if there is none.</param>
+    private void Say(IReadOnlyList<ImageOutcome> outcomes, string list)
+    {
+        foreach (ImageOutcome outcome in outcomes)
+        {
+            foreach (ImageVerdict verdict in outcome.Verdicts)
+            {
+                if (verdict.Quorum is { } quorum)
+                {
+                    SayAccepted(verdict, quorum, outcome);
+                }
+                else
+                {
+                    SaySignatures(verdict, list);
+                }
+            }
+
+            if (outcome.IsVerified)
+            {
+                string within = outcome.Verdicts.Count == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", with {outcome.Verdicts.Count - 1} manifests in it");
+                Quorum quorum = outcome.Verdicts[0].Quorum!;
+                Say(MessageImportance.High, $"{ProjectName} -> {outcome.Verdicts[0].Pinned} (verified: signed {string.Join(", ", quorum.Signatures.Select(signature => VerdictText.Accepted(signature.Signature)))}{within})");
+            }
+        }
+
+        // A registry that is down is one error, however many images were expected from it.
+        foreach (var alike in outcomes.Where(outcome => !outcome.IsVerified).GroupBy(RootCause))
+        {
+            SayProblem([.. alike], list);
+        }
+    }
+
+    private static object RootCause(ImageOutcome outcome) => outcome.Problem!.Kind == Diagnostics.RegistryUnreachable ? (outcome.Image.Reference.Registry, outcome.Image.Policy.Warn) : outcome;
+
+    /// <param name="alike">Images with one cause.</param>
+    private void SayProblem(IReadOnlyList<ImageOutcome> alike, string list)
+    {
+        ImageOutcome first = alike[0];
+        Diagnostic problem = first.Problem!;
+        string text = problem.Text;
+        if (alike.Select(outcome => outcome.Image.Reference.Text).Distinct(StringComparer.Ordinal).Count() - 1 is > 0 and int others)
+        {
+            text += string.Create(CultureInfo.InvariantCulture, $" (and {others} more of its images)");
+        }
+
+        if (first.Image.Positions.Count > 1)
+        {
+            text += $"; also named at {string.Join(", ", first.Image.Positions.Skip(1).Take(ShownRefusals))}{(first.Image.Positions.Count > ShownRefusals + 1 ? ", …" : "")}";
+        }
+
+        if (list.Length > 0 && first.Verdicts.Any(verdict => verdict.Quorum is null && verdict.Signatures.Count > 0))
+        {
+            text += $"; every signature is listed in {list}";
+        }
+
+        if (first.Image.Policy.Warn)
+        {
+            Warn(problem with { Text = $"{text}; Mode is warn, so the build goes on, and the image does not count as verified" });
+        }
+        else
+        {
+            Error(problem with { Text = text });
+        }
+    }
+
+    private void SayAccepted(ImageVerdict verdict, Quorum quorum, ImageOutcome outcome)
+    {
+        Say(MessageImportance.Normal, $"  checks performed on the signature of {VerdictText.Name(verdict)}:");
+        foreach (string check in quorum.Checks)
+        {
+            Say(MessageImportance.Normal, $"  - {check}");
+        }
+
+        foreach (string warning in quorum.Signatures.SelectMany(signature => signature.Signature.Warnings).Distinct())
+        {
+            Warn(new Diagnostic(Diagnostics.Odd, $"{verdict.Image}: {warning}", outcome.Image.Position));
+        }
+    }
+
+    private void SaySignatures(ImageVerdict verdict, string list)
+    {
+        foreach ((int i, SignatureVerdict signature) in verdict.Signatures.Index())
+        {
+            Say(i < ShownRefusals ? MessageImportance.High : MessageImportance.Normal, $"  {VerdictText.Name(verdict)}: {VerdictText.Line(signature)}");
+        }
+
+        if (verdict.Signatures.Count > ShownRefusals)
+        {
+            Say(MessageImportance.High, string.Create(CultureInfo.InvariantCulture, $"  {VerdictText.Name(verdict)}: and {verdict.Signatures.Count - ShownRefusals} more{(list.Length == 0 ? "" : $", all in {list}")}"));
+        }
+    }
+
+    private protected void Note(string note) => Say(MessageImportance.Normal, $"Keyless.MSBuild: {note}");
+
+    /// <summary>A word now and then on a long list.</summary>
+    private sealed class Progress(int total, TimeProvider time, Action<string> say)
+    {
+        private readonly Lock gate = new();
+        private long last = time.GetTimestamp();
+        private int done;
+
+        public void Advance()
+        {
+            lock (gate)
+            {
+                done++;
+                if (done < total && time.GetElapsedTime(last) >= ProgressEvery)
+                {
+                    last = time.GetTimestamp();
+                    say(string.Create(CultureInfo.InvariantCulture, $"{done} of {total} images looked at"));
+                }
+            }
+        }
+    }
+}
