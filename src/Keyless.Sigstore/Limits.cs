@@ -24,6 +24,9 @@ internal static class Limits
     /// <summary>Fulcio's leaf with all extensions is under 2 KiB; a large RSA certificate under 8.</summary>
     public const int CertificateBytes = 64 * 1024;
 
+    /// <summary>Certificates that one verifier remembers: signers of one build's images, 64 KiB each at most.</summary>
+    public const int KnownLeaves = 256;
+
     /// <summary>A certificate has about 35 extensions when GitHub issued the token.</summary>
     public const int CertificateExtensions = 128;
 

@@ -9,6 +9,8 @@ namespace Keyless.Sigstore;
 /// <param name="roots">Each is tried alone, in order; never a union, since what one deployment vouches for another need not.</param>
 public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
 {
+    private readonly LeafCertificate.Known known = new();
+
     /// <param name="bundle">A Sigstore bundle v0.1 to v0.3, as JSON.</param>
     /// <exception cref="VerificationException">It does not; the exception names the clause.</exception>
     public VerifiedSignature Verify(ReadOnlyMemory<byte> bundle, Artifact artifact, Policy policy) =>
@@ -42,12 +44,12 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
     private ProvenSignature Prove(Bundle bundle, Artifact artifact, ManagedKey? key, Proofs proofs) =>
         ByOneRoot(proofs, root => Prove(bundle, artifact, key, proofs, root));
 
-    private static ProvenSignature Prove(Bundle bundle, Artifact artifact, ManagedKey? key, Proofs proofs, TrustedRoot root)
+    private ProvenSignature Prove(Bundle bundle, Artifact artifact, ManagedKey? key, Proofs proofs, TrustedRoot root)
     {
         RequireKind(hasCertificate: bundle.Certificates.Count > 0, key);
         var signed = new SignedBytes(bundle.Content, artifact);
         SigningTime time = SigningTime.Establish(bundle.Timestamps, bundle.LogEntries, bundle.Content.Signature, root, proofs, required: key is null);   // §4.2
-        ProvenSigner signer = key?.Signer ?? SigningCertificate.Validate(bundle.Certificates, time, root, proofs);                                       // §4.3
+        ProvenSigner signer = key?.Signer ?? SigningCertificate.Validate(bundle.Certificates, time, root, proofs, known);                                 // §4.3
         return Naming(signer, time, () =>
         {
             IReadOnlyList<LoggedEntry> logged = proofs == Proofs.Log
@@ -60,7 +62,7 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
         });
     }
 
-    private static ProvenSignature Prove(SimpleSignature signature, ArtifactDigest image, ManagedKey? key, Proofs proofs, TrustedRoot root)
+    private ProvenSignature Prove(SimpleSignature signature, ArtifactDigest image, ManagedKey? key, Proofs proofs, TrustedRoot root)
     {
         RequireKind(signature.Certificate is not null, key);
         var content = new MessageSignature("SHA2_256", signature.PayloadDigest, signature.Signature);
@@ -68,7 +70,7 @@ public sealed class Verifier(params IReadOnlyList<TrustedRoot> roots)
         LogEntry[] entries = proofs == Proofs.Timestamp ? [] : signature.Entry is { } entry ? [entry] : throw new VerificationException(
             "tlog.missing", "the signature carries no log entry (annotation dev.sigstore.cosign/bundle)");
         SigningTime time = SigningTime.Establish(signature.Timestamps, entries, signature.Signature, root, proofs, required: key is null);
-        ProvenSigner signer = key?.Signer ?? SigningCertificate.Validate([signature.Certificate!], time, root, proofs);
+        ProvenSigner signer = key?.Signer ?? SigningCertificate.Validate([signature.Certificate!], time, root, proofs, known);
         return Naming(signer, time, () =>
         {
             IReadOnlyList<LoggedEntry> logged = proofs == Proofs.Log ? LoggedEntry.Verify(entries, content, signed, signer, time, root) : [];
@@ -152,6 +154,27 @@ public sealed class ProvenSignature
     }
 
     internal string? NamedImage { get; init; }
+
+    /// <summary>
+    /// Whether nothing but the name keeps a policy from accepting it: everything is proven, and the other conditions are met. Never for what ran a
+    /// stranger's proposal (<c>pull_request_target</c>), whose name is the repository's own.
+    /// </summary>
+    public bool IsRefusedForItsSignerAlone(Policy policy)
+    {
+        if (policy.Key is not null || signer.Identity is not { } identity)
+        {
+            return false;
+        }
+
+        try
+        {
+            return Require(policy.For(identity)).Warnings.Count == 0;
+        }
+        catch (VerificationException)
+        {
+            return false;
+        }
+    }
 
     /// <exception cref="VerificationException">The policy does not want it; the exception says which condition is not met.</exception>
     public VerifiedSignature Require(Policy policy)

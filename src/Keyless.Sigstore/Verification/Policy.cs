@@ -58,6 +58,10 @@ public sealed class Policy
         ManagedKey key, string? predicateType, IReadOnlyDictionary<string, string>? annotations = null, Proofs proofs = Proofs.Log, (TimeSpan Most, DateTimeOffset Now)? maxAge = null) =>
         new(predicateType, annotations) { Key = key, Proofs = proofs, MaxAge = maxAge };
 
+    /// <summary>The same conditions for exactly this signer, whoever was named before.</summary>
+    internal Policy For(CertificateIdentity signer) =>
+        new(TextMatch.Exactly(signer.Subject), TextMatch.Exactly(signer.Issuer), null, predicateType, annotations) { Proofs = Proofs, MaxAge = MaxAge };
+
     internal PolicyMatch Require(CertificateIdentity? signer, string? predicateType, IReadOnlyDictionary<string, string> annotations, DateTimeOffset? signedAt)
     {
         PolicyMatch match = Key is not null

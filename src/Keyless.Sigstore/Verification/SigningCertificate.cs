@@ -33,9 +33,10 @@ internal sealed class SigningCertificate : ProvenSigner
 
     /// <param name="chain">The leaf, and after it what old bundles bring along: authorities, which are read and never used, since who may issue
     /// is the trusted root's to say.</param>
-    public static SigningCertificate Validate(IReadOnlyList<byte[]> chain, SigningTime time, TrustedRoot root, Proofs proofs)
+    public static SigningCertificate Validate(IReadOnlyList<byte[]> chain, SigningTime time, TrustedRoot root, Proofs proofs, LeafCertificate.Known known)
     {
-        Certificate leaf = VerificationException.Reading("cert.der", () => Certificate.Parse(chain[0]));
+        LeafCertificate read = known.Read(chain[0]);
+        Certificate leaf = read.Certificate;
         foreach (byte[] der in chain.Skip(1))
         {
             if (!VerificationException.Reading("cert.der", () => Certificate.Parse(der).BasicConstraints()).IsAuthority)
@@ -46,10 +47,9 @@ internal sealed class SigningCertificate : ProvenSigner
 
         CertificateTransparency.RequireOneList(leaf);
         VerificationException.Reading("cert.usage", () => RequireForSigning(leaf));
-        CertificateAuthority authority = FindAuthority(leaf, time, root);
-        CertificateTransparency? transparency = proofs == Proofs.Log ? CertificateTransparency.Verify(leaf, authority.Certificates[0], root) : null;
-        VerificationKey key = VerificationException.Reading("cert.key", () => VerificationKey.FromSpki(leaf.Spki));
-        return new SigningCertificate(leaf, key, CertificateIdentity.Read(leaf), authority, transparency);
+        CertificateAuthority authority = FindAuthority(read, time, root);
+        CertificateTransparency? transparency = proofs == Proofs.Log ? read.RequirePublished(authority, root) : null;
+        return new SigningCertificate(leaf, read.Key, CertificateIdentity.Read(leaf), authority, transparency);
     }
 
     // RFC 5280 §4.2.1: an end entity that may sign code. anyExtendedKeyUsage does not say so.
@@ -65,8 +65,9 @@ internal sealed class SigningCertificate : ProvenSigner
 
     // Two deployments of one operator may share a name, so every chain of that name is tried; what is reported is how far the
     // best of them came.
-    private static CertificateAuthority FindAuthority(Certificate leaf, SigningTime time, TrustedRoot root)
+    private static CertificateAuthority FindAuthority(LeafCertificate read, SigningTime time, TrustedRoot root)
     {
+        Certificate leaf = read.Certificate;
         CertificateAuthority[] named = [.. root.CertificateAuthorities.Where(authority => authority.First is { } issuer && issuer.Subject.AsSpan().SequenceEqual(leaf.Issuer))];
         if (named.Length == 0)
         {
@@ -82,7 +83,7 @@ internal sealed class SigningCertificate : ProvenSigner
         {
             try
             {
-                if (!VerificationException.Reading("cert.path", () => CertificateAuthority.Issued(authority.Certificates[0], authority.Keys[0], leaf)))
+                if (!read.IsIssuedBy(authority))
                 {
                     refusal ??= new VerificationException("cert.signature", $"the certificate was not signed by {Certificate.ShowName(leaf.Issuer)}");
                     continue;
