@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Keyless.Oci;
 using Keyless.Sigstore;
@@ -30,7 +31,9 @@ internal sealed record ImageOutcome(ImageToVerify Image, IReadOnlyList<ImageVerd
 /// <summary>What became of one signature: the items of the policy that it satisfies, each by its number, or else the refusal that came nearest.</summary>
 /// <param name="Format"><c>bundle</c>, <c>legacy</c> or <c>oci11</c>.</param>
 /// <param name="Reference">Where it is: a digest, or a tag for the legacy form.</param>
-internal sealed record SignatureVerdict(string Format, string Reference, IReadOnlyList<(int Item, VerifiedSignature Signature)> Accepted, VerificationException? Refusal);
+/// <param name="ForItsSignerAlone">It would be accepted if the policy named its signer: everything is proven, and all else is as it should be.</param>
+internal sealed record SignatureVerdict(
+    string Format, string Reference, IReadOnlyList<(int Item, VerifiedSignature Signature)> Accepted, VerificationException? Refusal, bool ForItsSignerAlone = false);
 
 /// <summary>What became of one image.</summary>
 /// <param name="Image">As asked: of a manifest in an index, the index.</param>
@@ -40,6 +43,9 @@ internal sealed record SignatureVerdict(string Format, string Reference, IReadOn
 internal sealed record ImageVerdict(
     ImageReference Image, Digest Digest, TrustPolicy Policy, IReadOnlyList<SignatureVerdict> Signatures, Quorum? Quorum, VerificationException? Refusal)
 {
+    /// <summary>What else is known of why, each a part of a sentence.</summary>
+    public IReadOnlyList<string> Hints { get; init; } = [];
+
     public string Pinned => Image.Pinned(Digest);
 }
 
@@ -55,6 +61,8 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
     /// <summary>An index in an index in an index: nobody has so many platforms.</summary>
     private const int MostManifests = 1000;
 
+    private readonly ConcurrentDictionary<(Registry, string Tag), Lazy<Task<Digest>>> resolved = new();
+
     /// <summary>A registry that trickles its answers must not hold a build for hours.</summary>
     private static readonly TimeSpan LongestSearch = TimeSpan.FromMinutes(5);
 
@@ -66,7 +74,7 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, deadline.Token);
         try
         {
-            return await VerifyAllAsync(image, either.Token);
+            return await VerifyAllAsync(image, either.Token, cancel);
         }
         catch (OperationCanceledException) when (deadline.IsCancellationRequested && !cancel.IsCancellationRequested)
         {
@@ -75,11 +83,12 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
         }
     }
 
-    private async Task<IReadOnlyList<ImageVerdict>> VerifyAllAsync(ImageToVerify image, CancellationToken cancel)
+    /// <param name="all">Of all images, whatever becomes of this one.</param>
+    private async Task<IReadOnlyList<ImageVerdict>> VerifyAllAsync(ImageToVerify image, CancellationToken cancel, CancellationToken all)
     {
         Registry registry = registries[image.Reference];
         // A tag is resolved once; from here on there is only the digest.
-        Digest digest = image.Reference.Digest ?? (await registry.ResolveAsync(image.Reference, cancel)).Digest;
+        Digest digest = image.Reference.Digest ?? await ResolveAsync(registry, image.Reference, all).WaitAsync(cancel);
         IReadOnlyList<Digest> manifests = image.Recursive ? await ManifestsAsync(registry, image, digest, cancel) : [digest];
         var verdicts = new ImageVerdict[manifests.Count];
         await Parallel.ForAsync(0, manifests.Count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (i, each) =>
@@ -87,8 +96,12 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
             // What was resolved or listed by a manifest that was fetched is there, or was; of a digest that somebody typed nobody knows.
             verdicts[i] = await SearchAsync(registry, image, manifests[i], mayBeMissing: manifests.Count > 1 || image.Reference.Digest is not null, each);
         });
-        return verdicts;
+        return verdicts[0].Quorum is null ? [verdicts[0] with { Hints = await new FailedSearch(registries, image.Reference, verdicts[0], registry).ExplainAsync(cancel) }, .. verdicts.Skip(1)] : verdicts;
     }
+
+    /// <summary>A tag that is named twice in a build is one image, even if it is moved meanwhile.</summary>
+    private Task<Digest> ResolveAsync(Registry registry, ImageReference image, CancellationToken cancel) =>
+        resolved.GetOrAdd((registry, image.Tag!), _ => new Lazy<Task<Digest>>(async () => (await registry.ResolveAsync(image, cancel)).Digest)).Value;
 
     /// <summary>The image, and what is in it, down to the last index.</summary>
     private static async Task<IReadOnlyList<Digest>> ManifestsAsync(Registry registry, ImageToVerify image, Digest digest, CancellationToken cancel)
@@ -154,6 +167,7 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
     {
         var accepted = new List<(int, VerifiedSignature)>();
         var refusals = new List<VerificationException>();
+        bool forItsSignerAlone = false;
         foreach (var alike in policy.Items.Index().GroupBy(item => (item.Item.Key, item.Item.Proofs)))
         {
             try
@@ -168,6 +182,7 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
                     catch (VerificationException refusal)
                     {
                         refusals.Add(refusal);
+                        forItsSignerAlone |= proven.IsRefusedForItsSignerAlone(item);
                     }
                 }
             }
@@ -177,6 +192,6 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
             }
         }
 
-        return new SignatureVerdict(found.Format, found.Reference, accepted, accepted.Count > 0 ? null : refusals.MaxBy(refusal => refusal.Progress));
+        return new SignatureVerdict(found.Format, found.Reference, accepted, accepted.Count > 0 ? null : refusals.MaxBy(refusal => refusal.Progress), accepted.Count == 0 && forItsSignerAlone);
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Keyless.Oci;
@@ -36,27 +37,41 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
     private static readonly string[] BundleTypes = [ImageSigner.BundleMediaType, "application/vnd.dev.sigstore.bundle+json;version=0.3"];
 
     private readonly ArtifactDigest artifact = ArtifactDigest.Sha256(image.Hex);
-    private readonly HashSet<Digest> seen = [];
-    private readonly Dictionary<Digest, byte[]> payloads = [];
+    private readonly ConcurrentDictionary<Digest, bool> seen = new();
+    private readonly ConcurrentDictionary<Digest, byte[]> payloads = new();
+    private readonly ReadAhead ahead = new();
     private RegistryException? unread;
     private long bytes;
 
-    /// <summary>One after the other, each fetched when it is asked for: whoever has found what he wanted reads no further.</summary>
+    /// <summary>
+    /// One after the other: whoever has found what he wanted reads no further. The first is fetched alone, since it is mostly the one; whoever goes
+    /// on reading has more and more fetched ahead of him.
+    /// </summary>
     /// <exception cref="ConfigurationException">More than is looked at: that is no verdict, and never "not signed".</exception>
     public async IAsyncEnumerable<FoundSignature> ReadAsync([EnumeratorCancellation] CancellationToken cancel)
     {
-        await foreach (Descriptor referrer in ReadReferrersAsync(cancel))
+        // One list after the other: what both have is read once.
+        foreach (IAsyncEnumerable<Descriptor> list in (IAsyncEnumerable<Descriptor>[])[ReadPagesAsync(cancel), ReadFallbackAsync(cancel)])
         {
-            await foreach (FoundSignature signature in ReadReferrerAsync(referrer, cancel))
+            await foreach (Referrer referrer in ahead.Over(list, ReadReferrerAsync, cancel))
             {
-                yield return signature;
+                unread ??= referrer.Unread;
+                if (referrer.Signature is { } signature)
+                {
+                    yield return signature;
+                }
+
+                await foreach (FoundSignature layer in ReadLayersAsync("oci11", referrer.Reference, referrer.Layers, cancel))
+                {
+                    yield return layer;
+                }
             }
         }
 
         string tag = $"{image.Algorithm}-{image.Hex}.sig";
         if (await ReadListAsync(() => registry.FindManifestAsync(tag, cancel)) is { } legacy)
         {
-            await foreach (FoundSignature signature in ReadLayersAsync("legacy", tag, legacy, cancel))
+            await foreach (FoundSignature signature in ReadLayersAsync("legacy", tag, legacy.Layers, cancel))
             {
                 yield return signature;
             }
@@ -68,7 +83,7 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
         }
     }
 
-    private async IAsyncEnumerable<Descriptor> ReadReferrersAsync([EnumeratorCancellation] CancellationToken cancel)
+    private async IAsyncEnumerable<Descriptor> ReadPagesAsync([EnumeratorCancellation] CancellationToken cancel)
     {
         await using IAsyncEnumerator<IReadOnlyList<Descriptor>> pages = registry.ReadReferrersAsync(image, cancel).GetAsyncEnumerator(cancel);
         while (await ReadListAsync(() => pages.MoveNextAsync().AsTask()))
@@ -78,7 +93,10 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
                 yield return referrer;
             }
         }
+    }
 
+    private async IAsyncEnumerable<Descriptor> ReadFallbackAsync([EnumeratorCancellation] CancellationToken cancel)
+    {
         // cosign writes another artifact type here than the manifest has, so nobody is left out for what the list says of it.
         foreach (Descriptor referrer in (await ReadListAsync(() => registry.GetFallbackReferrersAsync(image, cancel)) ?? []).OrderBy(Place))
         {
@@ -109,59 +127,56 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
         : referrer.Annotations?.GetValueOrDefault("dev.sigstore.bundle.predicateType") is { } type && !predicateTypes.Contains(type) ? 1
         : 0;
 
-    /// <summary>Nothing for what is no signature at all: an SBOM, a scan report, somebody else's format.</summary>
-    private async IAsyncEnumerable<FoundSignature> ReadReferrerAsync(Descriptor referrer, [EnumeratorCancellation] CancellationToken cancel)
+    /// <summary>What one entry of a list leads to. Nothing for what is no signature at all: an SBOM, a scan report, somebody else's format.</summary>
+    private async Task<Referrer> ReadReferrerAsync(Descriptor entry, CancellationToken cancel)
     {
-        if (seen.Contains(referrer.Digest))
+        string reference = entry.Digest.ToString();
+        if (seen.ContainsKey(entry.Digest))
         {
-            yield break;
+            return new Referrer(reference);
         }
 
-        string reference = referrer.Digest.ToString();
-        Manifest? manifest = null;
-        FoundSignature? unreadable = null;
+        Manifest manifest;
         try
         {
-            manifest = await registry.GetManifestAsync(referrer, cancel);
-            seen.Add(referrer.Digest);
+            manifest = await registry.GetManifestAsync(entry, cancel);
+            seen.TryAdd(entry.Digest, true);
             Take(manifest.Bytes.Length);
         }
         catch (RegistryException e) when (e.Failure == RegistryFailure.TooLarge)
         {
-            unread ??= e;
+            return new Referrer(reference) { Unread = e };
         }
         catch (RegistryException e) when (LeadsNowhere(e))
         {
-            unreadable = Unreadable("bundle", reference, "bundle.unreadable", e);
+            return new Referrer(reference) { Signature = Unreadable("bundle", reference, "bundle.unreadable", e) };
         }
 
-        if (unreadable is not null)
+        string? format = FormatOf(manifest);
+        if (format is not null && manifest.Subject?.Digest != image)
         {
-            yield return unreadable;
-            yield break;
+            return new Referrer(reference) { Signature = Refused(format, reference, new VerificationException(
+                "subject.referrer", "the signature's manifest refers to another image", image.ToString(), manifest.Subject?.Digest.ToString() ?? "none")) };
         }
 
-        if (manifest is null || FormatOf(manifest) is not { } format)
+        return format switch
         {
-            yield break;
-        }
+            null => new Referrer(reference),
+            "bundle" => new Referrer(reference) { Signature = await ReadBundleAsync(reference, manifest, cancel) },
+            _ => new Referrer(reference) { Layers = manifest.Layers },
+        };
+    }
 
-        if (manifest.Subject?.Digest != image)
-        {
-            yield return Refused(format, reference, new VerificationException(
-                "subject.referrer", "the signature's manifest refers to another image", image.ToString(), manifest.Subject?.Digest.ToString() ?? "none"));
-        }
-        else if (format == "bundle")
-        {
-            yield return await ReadBundleAsync(reference, manifest, cancel);
-        }
-        else
-        {
-            await foreach (FoundSignature signature in ReadLayersAsync(format, reference, manifest, cancel))
-            {
-                yield return signature;
-            }
-        }
+    /// <param name="Reference">The manifest's digest.</param>
+    private sealed record Referrer(string Reference)
+    {
+        public FoundSignature? Signature { get; init; }
+
+        /// <summary>Each may be a signature.</summary>
+        public IReadOnlyList<Descriptor> Layers { get; init; } = [];
+
+        /// <summary>It is there, and nobody knows what it is.</summary>
+        public RegistryException? Unread { get; init; }
     }
 
     private static string? FormatOf(Manifest manifest) =>
@@ -205,17 +220,11 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
     }
 
     /// <summary>Every layer is a signature of its own. Two may have the same payload, and so the same digest, with different annotations.</summary>
-    private async IAsyncEnumerable<FoundSignature> ReadLayersAsync(string format, string where, Manifest manifest, [EnumeratorCancellation] CancellationToken cancel)
-    {
-        for (int i = 0; i < manifest.Layers.Count; i++)
-        {
-            if (IsSimple(manifest.Layers[i]))
-            {
-                string reference = manifest.Layers.Count == 1 ? where : string.Create(CultureInfo.InvariantCulture, $"{where} layer {i + 1}");
-                yield return await ReadLayerAsync(format, reference, manifest.Layers[i], cancel);
-            }
-        }
-    }
+    private IAsyncEnumerable<FoundSignature> ReadLayersAsync(string format, string where, IReadOnlyList<Descriptor> layers, CancellationToken cancel) =>
+        ahead.Over(
+            layers.Index().Where(layer => IsSimple(layer.Item)).ToAsyncEnumerable(),
+            (layer, each) => ReadLayerAsync(format, layers.Count == 1 ? where : string.Create(CultureInfo.InvariantCulture, $"{where} layer {layer.Index + 1}"), layer.Item, each),
+            cancel);
 
     private async Task<FoundSignature> ReadLayerAsync(string format, string reference, Descriptor layer, CancellationToken cancel)
     {
@@ -254,8 +263,7 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
     /// <summary>Counts what is fetched, blobs before they are.</summary>
     private void Take(long size)
     {
-        bytes += size;
-        if (bytes > LargestSearch)
+        if (Interlocked.Add(ref bytes, size) > LargestSearch)
         {
             throw new ConfigurationException(Diagnostics.TooMuch, $"'{name}' carries more than {LargestSearch / 1024 / 1024} MiB of signatures that its policy does not take");
         }

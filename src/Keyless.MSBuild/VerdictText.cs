@@ -22,7 +22,7 @@ internal static class VerdictText
         }
 
         string others = refused.Length == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"; {refused.Length - 1} more of its manifests are refused");
-        return new Diagnostic(refused[0].Refusal is null ? Diagnostics.Unsigned : Diagnostics.Refused, $"{Refusal(refused[0])}{others}", image.Position);
+        return new Diagnostic(refused[0].Refusal is null ? Diagnostics.Unsigned : Diagnostics.Refused, $"{Refusal(refused[0])}{others}{string.Concat(refused[0].Hints.Select(hint => $"; {hint}"))}", image.Position);
     }
 
     /// <summary>Why an image is refused: by the refusal that came nearest.</summary>
@@ -42,6 +42,20 @@ internal static class VerdictText
         ? $"{signature.Format} signature {signature.Reference}{By(refusal.Signer)}{At(refusal.SignedAt)} refused at {refusal.Step} ({refusal.Reason}): {refusal.Message}"
         : $"{signature.Format} signature {signature.Reference} {Accepted(signature.Accepted[0].Signature)} accepted, one signer of those that are needed";
 
+    /// <summary>The item that would accept a signature which is refused for its signer alone; null for every other: what is not proven is nobody's.</summary>
+    public static string? Suggestion(ImageVerdict verdict, SignatureVerdict signature)
+    {
+        if (!signature.ForItsSignerAlone || verdict.Policy.MinSignatures > 1 || signature.Refusal?.Signer is not { } signer)
+        {
+            return null;
+        }
+
+        string metadata = $"CertificateIdentity=\"{Quoted.Attribute(signer.Subject)}\" CertificateOidcIssuer=\"{Quoted.Attribute(signer.Issuer)}\"";
+        return verdict.Policy.Name is { } name
+            ? $"to trust this signer, if that is who should sign: <ContainerTrustPolicy Include=\"{Quoted.Attribute(name)}\" {metadata} />"
+            : $"to trust this signer, if that is who should sign, the item says: {metadata}";
+    }
+
     public static string Accepted(VerifiedSignature signature) => $"by {signature.SignedBy}{At(signature.SignedAt)}";
 
     /// <summary>Every signature of these images.</summary>
@@ -56,6 +70,10 @@ internal static class VerdictText
             {
                 text.Append('\n');
                 Append(text, signature, i + 1);
+                if (Suggestion(verdict, signature) is { } suggestion)
+                {
+                    Append(text, $"   {suggestion}");
+                }
             }
 
             text.Append("\n\n");

@@ -239,7 +239,12 @@ public abstract class VerifyingTask : SigstoreTask
     {
         foreach ((int i, SignatureVerdict signature) in verdict.Signatures.Index())
         {
-            Say(i < ShownRefusals ? MessageImportance.High : MessageImportance.Normal, $"  {VerdictText.Name(verdict)}: {VerdictText.Line(signature)}");
+            MessageImportance importance = i < ShownRefusals ? MessageImportance.High : MessageImportance.Normal;
+            Say(importance, $"  {VerdictText.Name(verdict)}: {VerdictText.Line(signature)}");
+            if (VerdictText.Suggestion(verdict, signature) is { } suggestion)
+            {
+                Say(importance, $"    {suggestion}");
+            }
         }
 
         if (verdict.Signatures.Count > ShownRefusals)

@@ -1,0 +1,120 @@
+using System.Globalization;
+using System.Text;
+using Keyless.Sandbox;
+
+namespace Keyless.MSBuild.Tests;
+
+/// <summary>How many requests it takes to look at many signatures, and how many of them wait for each other.</summary>
+[TestClass]
+public sealed class SearchTests
+{
+    public required TestContext TestContext { get; init; }
+
+    [TestMethod]
+    public async Task Stops_at_the_first_that_is_enough()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.PushSigned();
+        AttachJunk(world, image, 40);
+
+        Assert.AreEqual(new TrafficMeasure(3, 3), Measure(world, image));
+    }
+
+    [TestMethod]
+    public async Task Reads_ahead_where_the_right_one_comes_last()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        AttachJunk(world, image, 40);
+        KeylessSignContainer sign = world.Sign(image);
+        Assert.IsTrue(sign.Execute(), World.Log(sign));
+        // Answers that come at once never overlap.
+        world.Sandbox.RegistryServer.Delay = TimeSpan.FromMilliseconds(100);
+
+        TrafficMeasure measure = Measure(world, image);
+
+        // The list, and two requests for each of the 41; never more than twice as deep as windows of 1, 2, 4, 8, 16 and 16 take.
+        Assert.AreEqual(83, measure.Requests);
+        Assert.IsInRange(3, 1 + (2 * 6 * 2), measure.Depth);
+    }
+
+    [TestMethod]
+    public async Task Names_them_in_the_order_of_the_list()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        AttachJunk(world, image, 20);
+
+        KeylessVerifyContainer task = world.Verify(world.Image(image));
+        World.Refusal(task, "KEYLESS4002");
+
+        string[] named = [.. File.ReadLines(world.Folder["obj/keyless/refused-images.txt"]).Where(line => line.Contains(". bundle sha256:", StringComparison.Ordinal)).Select(line => line[line.IndexOf("sha256:", StringComparison.Ordinal)..])];
+        CollectionAssert.AreEqual(world.Referrers(image).Select(referrer => referrer.Digest).ToArray(), named);
+    }
+
+    [TestMethod]
+    public async Task An_entry_that_is_denied_does_not_hide_a_good_one_before_it()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        AttachJunk(world, image, 4);
+        KeylessSignContainer sign = world.Sign(image);
+        Assert.IsTrue(sign.Execute(), World.Log(sign));
+        AttachJunk(world, image, 8, from: 100);
+        string denied = world.Referrers(image)[5].Digest;
+        world.Sandbox.RegistryServer.Faults.Add(Fault.Status(403).On($"GET /v2/team/app/manifests/{denied}"));
+
+        KeylessVerifyContainer task = world.Verify(world.Image(image));
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        // And where nothing before it is good, it ends the search.
+        World.Refusal(world.Verify(world.Image(image, ("CertificateIdentity", "https://example.com/somebody"))), "KEYLESS3002");
+    }
+
+    [TestMethod]
+    public async Task Resolves_a_tag_once_however_often_it_is_named()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string pinned = world.PushSigned(), byTag = $"{world.Sandbox.RegistryHost}/team/app:1.0";
+        long before = world.Sandbox.Traffic.Mark();
+        KeylessVerifyContainer task = world.Verify(world.Image(byTag), world.Image(byTag, ("MinSignatures", "1")), world.Image(byTag, ("Mode", "enforce")));
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.HasCount(1, world.Sandbox.Traffic.Snapshot(before).Where(exchange => exchange.Path.EndsWith("/manifests/1.0", StringComparison.Ordinal)).ToArray());
+        Assert.IsTrue(task.VerifiedContainerImages.All(image => image.ItemSpec == pinned));
+    }
+
+    [TestMethod]
+    public async Task Many_images_come_in_the_order_in_which_they_were_asked_for()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string[] images = [.. Enumerable.Range(0, 40).Select(i => world.Push(string.Create(CultureInfo.InvariantCulture, $"team/app{i}")))];
+        KeylessSignContainer sign = world.Sign(images);
+        Assert.IsTrue(sign.Execute(), World.Log(sign));
+        long before = world.Sandbox.Traffic.Mark();
+        KeylessVerifyContainer task = world.Verify([.. images.Select(image => world.Image(image))]);
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        CollectionAssert.AreEqual(images, task.VerifiedContainerImages.Select(image => image.ItemSpec).ToArray());
+        Assert.AreEqual(120, world.Sandbox.Traffic.Measure("Keyless.MSBuild/", before).Requests);
+    }
+
+    private TrafficMeasure Measure(World world, string image)
+    {
+        TestContext.CancellationToken.ThrowIfCancellationRequested();
+        long before = world.Sandbox.Traffic.Mark();
+        KeylessVerifyContainer task = world.Verify(world.Image(image));
+        Assert.IsTrue(task.Execute(), World.Log(task));
+        return world.Sandbox.Traffic.Measure("Keyless.MSBuild/", before);
+    }
+
+    private static void AttachJunk(World world, string image, int count, int from = 0)
+    {
+        for (int i = from; i < from + count; i++)
+        {
+            world.AttachBundle(image, Encoding.UTF8.GetBytes($"{{ not bundle {i}"));
+        }
+    }
+}
