@@ -44,9 +44,18 @@ public sealed class KeylessVerifyContainer : VerifyingTask
     {
         Setting.IsTrue(nameof(VerifyContainerImages), VerifyContainerImages);
         Setting.NotYet("ContainerManifestFile", ContainerManifestFiles);
-        Setting.NotYet(nameof(ContainerPinnedImagesFile), ContainerPinnedImagesFile);
+        PinnedImagesFile? pinned = ContainerPinnedImagesFile.Length == 0 ? null
+            : PinnedImagesFile.Of(PathOf(nameof(ContainerPinnedImagesFile), ContainerPinnedImagesFile), Path.Combine(ProjectDirectory, ProjectName), CiSystem.Find(EnvironmentVariable).Run);
+        await (pinned?.PrepareAsync(cancel) ?? Task.CompletedTask);
+
         IReadOnlyList<ImageOutcome> outcomes = await VerifyAsync(ReadImages, cancel);
-        VerifiedContainerImages = [.. outcomes.Where(outcome => outcome.IsVerified).Select(outcome => ToItem(outcome.Verdicts[0], outcome.Verdicts[0].Quorum!))];
+        ImageVerdict[] verified = [.. outcomes.Where(outcome => outcome.IsVerified).Select(outcome => outcome.Verdicts[0])];
+        VerifiedContainerImages = [.. verified.Select(verdict => ToItem(verdict, verdict.Quorum!))];
+        // One image that is refused, and nothing of this project is deployed by these files.
+        if (!Log.HasLoggedErrors && pinned is not null)
+        {
+            await pinned.MergeAsync([.. verified.Select(verdict => new PinnedImage(verdict.Image, verdict.Digest, verdict.Policy.Name))], cancel);
+        }
     }
 
     private IReadOnlyList<ImageToVerify> ReadImages(TrustPolicies policies) => ContainerImagesToVerify.Length > 0

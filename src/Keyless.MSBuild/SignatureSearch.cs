@@ -155,8 +155,11 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
         string? format = FormatOf(manifest);
         if (format is not null && manifest.Subject?.Digest != image)
         {
-            return new Referrer(reference) { Signature = Refused(format, reference, new VerificationException(
-                "subject.referrer", "the signature's manifest refers to another image", image.ToString(), manifest.Subject?.Digest.ToString() ?? "none")) };
+            return new Referrer(reference)
+            {
+                Signature = Refused(format, reference, new VerificationException(
+                "subject.referrer", "the signature's manifest refers to another image", image.ToString(), manifest.Subject?.Digest.ToString() ?? "none"))
+            };
         }
 
         return format switch

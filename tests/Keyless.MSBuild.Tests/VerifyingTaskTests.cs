@@ -467,7 +467,6 @@ public sealed class VerifyingTaskTests
     [DataRow("ContainerVerificationReport", "report.md", "KEYLESS5003")]
     [DataRow("ContainerVerificationReport", "report.sarif", "KEYLESS5003")]
     [DataRow("ContainerVerificationReport", "report.txt", "KEYLESS5001")]
-    [DataRow("ContainerPinnedImagesFile", "images.env", "KEYLESS5003")]
     [DataRow("ContainerVerificationCache", "true", "KEYLESS5003")]
     [DataRow("VerifyContainerImages", "ture", "KEYLESS5001")]
     [DataRow("SigstoreTufRoot", "root.json", "KEYLESS5009")]
