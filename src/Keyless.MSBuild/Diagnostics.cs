@@ -62,6 +62,7 @@ internal static class Diagnostics
     public static readonly DiagnosticKind FileFailed = new(5012, "A file cannot be read or written.");
     public static readonly DiagnosticKind AdmitsTooMuch = new(5013, "A pattern admits more than its author may have meant.");
     public static readonly DiagnosticKind Odd = new(5014, "A policy let something pass that its author may not have meant.");
+    public static readonly DiagnosticKind UnreadableManifest = new(5015, "A deploy file cannot be read, or does not say which image it means.");
 
     public static IReadOnlyList<DiagnosticKind> All { get; } =
     [
@@ -70,7 +71,7 @@ internal static class Diagnostics
         RegistryUnreachable, RegistryDenied, ImageNotFound, RegistryRefused, RegistryNonsense,
         Unsigned, Refused, OwnSignatureRefused, UnusedTrust, TooMuch,
         UnknownValue, UnknownMetadata, NotYet, OldMSBuild, NothingToSign, MalformedReference, NoRegistry, NoIdentityInPolicy,
-        Contradiction, UnknownPolicy, NothingToVerify, FileFailed, AdmitsTooMuch, Odd,
+        Contradiction, UnknownPolicy, NothingToVerify, FileFailed, AdmitsTooMuch, Odd, UnreadableManifest,
     ];
 }
 

@@ -1,0 +1,86 @@
+namespace Keyless.MSBuild.Manifests;
+
+/// <summary>
+/// The images of Kubernetes objects: <c>image</c> of every container in a list of containers, at any depth, since custom resources embed pod templates
+/// where they like; and image volumes.
+/// </summary>
+internal sealed class KubernetesImages(FoundImages found)
+{
+    private static readonly string[] ContainerLists = ["containers", "initContainers", "ephemeralContainers"];
+
+    public static bool IsObject(YamlNode document) => document is YamlMapping top && top["apiVersion"] is YamlScalar && top["kind"] is YamlScalar;
+
+    public void Find(YamlNode document)
+    {
+        if (!IsObject(document))
+        {
+            throw found.Refuse(document, "the document has no apiVersion and kind, and others in the file have");
+        }
+
+        var top = (YamlMapping)document;
+        string version = ((YamlScalar)top["apiVersion"]!).Value;
+        if (version.StartsWith("kustomize.config.k8s.io/", StringComparison.Ordinal)
+            || (version.StartsWith("kustomize.toolkit.fluxcd.io/", StringComparison.Ordinal) && top["spec"] is YamlMapping spec && spec["images"] is not null))
+        {
+            throw found.Refuse(top, "a Kustomization changes the images of other files, so that they cannot be known here; verify what `kubectl kustomize` prints");
+        }
+
+        Walk(top, FieldPath.Top, isAside: false);
+    }
+
+    private void Walk(YamlNode node, FieldPath path, bool isAside)
+    {
+        found.Visit(node);
+        switch (node)
+        {
+            case YamlSequence list:
+                foreach ((int i, YamlNode item) in list.Items.Index())
+                {
+                    Walk(item, path.Item(i), isAside);
+                }
+
+                break;
+            case YamlMapping mapping:
+                found.RequireUndisputed(mapping);
+                foreach ((YamlScalar key, YamlNode value) in mapping.Entries)
+                {
+                    FindIn(key.Value, value, path.Field(key.Value), isAside);
+                }
+
+                break;
+        }
+    }
+
+    private void FindIn(string key, YamlNode value, FieldPath path, bool isAside)
+    {
+        if (value is YamlSequence list && (key == "volumes" || ContainerLists.Contains(key)))
+        {
+            foreach ((int i, YamlNode item) in list.Items.Index())
+            {
+                if (item is YamlMapping { } mapping && mapping["image"] is { } image)
+                {
+                    FindInItem(key, image, path.Item(i).Field("image"));
+                }
+            }
+        }
+        else if (value is YamlScalar scalar && !isAside && (key == "image" || key.EndsWith("Image", StringComparison.Ordinal)))
+        {
+            found.Overlook(scalar, path);
+        }
+
+        // Labels name what they like, and what the cluster reports is not what it is asked for.
+        Walk(value, path, isAside || key is "metadata" or "status");
+    }
+
+    private void FindInItem(string list, YamlNode image, FieldPath path)
+    {
+        if (list != "volumes")
+        {
+            found.Add(image, path);
+        }
+        else if (image is YamlMapping volume && volume["reference"] is { } reference)
+        {
+            found.Add(reference, path.Field("reference"));
+        }
+    }
+}

@@ -1,0 +1,180 @@
+using System.Globalization;
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+
+namespace Keyless.MSBuild.Manifests;
+
+/// <summary>
+/// Makes nodes of the parser's events. It refuses what YAML allows and no deploy file needs, where readers disagree or would loop: a key that is there
+/// twice, keys that are no single values, aliases of what they are in.
+/// </summary>
+internal sealed class YamlReader(YamlFile file)
+{
+    private readonly Dictionary<string, YamlNode?> anchors = new(StringComparer.Ordinal);
+    private readonly Parser parser = new(new StringReader(file.Text));
+    private int nodes;
+
+    public IReadOnlyList<YamlNode> Read()
+    {
+        var documents = new List<YamlNode>();
+        parser.Consume<StreamStart>();
+        while (parser.TryConsume<DocumentStart>(out _))
+        {
+            anchors.Clear();
+            YamlNode document = ReadNode(1);
+            parser.Consume<DocumentEnd>();
+            if (document is not YamlScalar { IsNull: true })
+            {
+                documents.Add(document);
+            }
+        }
+
+        parser.Consume<StreamEnd>();
+        return documents;
+    }
+
+    private YamlNode ReadNode(int depth)
+    {
+        if (parser.TryConsume<AnchorAlias>(out AnchorAlias? alias))
+        {
+            return Resolve(alias);
+        }
+
+        NodeEvent start = parser.Consume<NodeEvent>();
+        int at = (int)start.Start.Index;
+        Count(at);
+        if (depth > Limits.YamlDepth)
+        {
+            throw TooDeep(at);
+        }
+
+        string? anchor = start.Anchor.IsEmpty ? null : start.Anchor.Value;
+        if (anchor is not null)
+        {
+            anchors[anchor] = null;
+        }
+
+        string tag = start.Tag.IsEmpty ? "" : start.Tag.Value;
+        YamlNode node = start switch
+        {
+            Scalar scalar => new YamlScalar(ValueStart(scalar), (int)scalar.End.Index, tag, scalar.Value, scalar.Style),
+            SequenceStart => ReadSequence(new YamlSequence(at, tag), depth),
+            _ => ReadMapping(new YamlMapping(at, tag), depth),
+        };
+        if (anchor is not null)
+        {
+            anchors[anchor] = node;
+        }
+
+        return node;
+    }
+
+    private YamlSequence ReadSequence(YamlSequence sequence, int depth)
+    {
+        while (!parser.TryConsume<SequenceEnd>(out _))
+        {
+            sequence.Add(Shallow(ReadNode(depth + 1), sequence.Start));
+        }
+
+        return sequence;
+    }
+
+    private YamlMapping ReadMapping(YamlMapping mapping, int depth)
+    {
+        (YamlNode Source, int At)? merge = null;
+        while (!parser.TryConsume<MappingEnd>(out _))
+        {
+            int at = (int)parser.Current!.Start.Index;
+            YamlScalar key = parser.Accept<AnchorAlias>(out _) ? throw WrongKey(at) : ReadNode(depth + 1) as YamlScalar ?? throw WrongKey(at);
+            YamlNode value = Shallow(ReadNode(depth + 1), at);
+            bool isNew;
+            if (key is { Value: "<<", Style: ScalarStyle.Plain, Tag: "" or "tag:yaml.org,2002:merge" })
+            {
+                isNew = merge is null;
+                merge = (value, key.Start);
+            }
+            else
+            {
+                isNew = key.Value != "<<" ? mapping.TryAdd(key, value) : throw file.Refuse(at, "a key << in quotes; some readers merge what follows, and others do not");
+            }
+
+            if (!isNew)
+            {
+                throw file.Refuse(at, $"the key '{key.Value}' is there twice; which one counts depends on who reads it");
+            }
+        }
+
+        if (merge is var (source, place))
+        {
+            mapping.Merge(Sources(source, place), place);
+            Shallow(mapping, mapping.Start);
+        }
+
+        return mapping;
+    }
+
+    private List<YamlMapping> Sources(YamlNode merged, int at)
+    {
+        List<YamlMapping> sources = [.. merged is YamlMapping one ? [one] : merged is YamlSequence several ? several.Items.OfType<YamlMapping>() : []];
+        if (merged is YamlScalar || (merged is YamlSequence list && list.Items.Count != sources.Count))
+        {
+            throw file.Refuse(at, "what << merges has to be a mapping, or a list of them");
+        }
+
+        // A merge copies: a chain of them could make any number of entries.
+        foreach (YamlMapping source in sources)
+        {
+            Count(at, source.Entries.Count);
+        }
+
+        return sources;
+    }
+
+    private YamlNode Resolve(AnchorAlias alias)
+    {
+        int at = (int)alias.Start.Index;
+        Count(at);
+        YamlNode node = anchors.TryGetValue(alias.Value.Value, out YamlNode? known)
+            ? known ?? throw file.Refuse(at, $"*{alias.Value.Value} stands for something that it is in itself")
+            : throw file.Refuse(at, $"*{alias.Value.Value} stands for nothing: no &{alias.Value.Value} comes before it in this document");
+        node.IsShared = true;
+        return node;
+    }
+
+    // The parser's event begins with anchor and tag, in either order; neither has a blank in it, and no plain value begins as they do.
+    private int ValueStart(Scalar scalar)
+    {
+        int at = (int)scalar.Start.Index, end = (int)scalar.End.Index;
+        string text = file.Text;
+        while (at < end && text[at] is '&' or '!' or '#' or ' ' or '\t' or '\n' or '\r')
+        {
+            bool isComment = text[at] == '#';
+            bool isBlank = text[at] is ' ' or '\t' or '\n' or '\r';
+            at++;
+            while (!isBlank && at < end && (isComment ? text[at] is not ('\n' or '\r') : text[at] is not (' ' or '\t' or '\n' or '\r')))
+            {
+                at++;
+            }
+        }
+
+        return at;
+    }
+
+    private void Count(int at, int more = 1)
+    {
+        if ((nodes += more) > Limits.YamlNodes)
+        {
+            throw file.Refuse(at, string.Create(CultureInfo.InvariantCulture, $"it has more than {Limits.YamlNodes} values"));
+        }
+    }
+
+    private YamlNode Shallow(YamlNode node, int at) => node.Depth < Limits.YamlDepth ? node : throw TooDeep(at);
+
+    private ConfigurationException TooDeep(int at) => file.Refuse(at, string.Create(CultureInfo.InvariantCulture, $"it is nested more than {Limits.YamlDepth} levels deep"));
+
+    private ConfigurationException WrongKey(int at)
+    {
+        string template = at > 0 && file.Text.AsSpan(at - 1).StartsWith("{{") ? "; {{ … }} is a template's: verify what `helm template` makes of it" : "";
+        return file.Refuse(at, $"the key is no single value{template}");
+    }
+}
