@@ -63,6 +63,7 @@ internal static class Diagnostics
     public static readonly DiagnosticKind AdmitsTooMuch = new(5013, "A pattern admits more than its author may have meant.");
     public static readonly DiagnosticKind Odd = new(5014, "A policy let something pass that its author may not have meant.");
     public static readonly DiagnosticKind UnreadableManifest = new(5015, "A deploy file cannot be read, or does not say which image it means.");
+    public static readonly DiagnosticKind Overlooked = new(5016, "A deploy file has a field that looks like an image and is not verified.");
 
     public static IReadOnlyList<DiagnosticKind> All { get; } =
     [
@@ -71,7 +72,7 @@ internal static class Diagnostics
         RegistryUnreachable, RegistryDenied, ImageNotFound, RegistryRefused, RegistryNonsense,
         Unsigned, Refused, OwnSignatureRefused, UnusedTrust, TooMuch,
         UnknownValue, UnknownMetadata, NotYet, OldMSBuild, NothingToSign, MalformedReference, NoRegistry, NoIdentityInPolicy,
-        Contradiction, UnknownPolicy, NothingToVerify, FileFailed, AdmitsTooMuch, Odd, UnreadableManifest,
+        Contradiction, UnknownPolicy, NothingToVerify, FileFailed, AdmitsTooMuch, Odd, UnreadableManifest, Overlooked,
     ];
 }
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Keyless.Oci;
 using Keyless.Sigstore;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
@@ -11,8 +10,6 @@ namespace Keyless.MSBuild;
 [MSBuildMultiThreadableTask]
 public sealed class KeylessVerifyContainer : VerifyingTask
 {
-    private const string ImageItem = "ContainerImageToVerify";
-
     /// <summary>The property that makes verifying a part of every build.</summary>
     public string VerifyContainerImages { get; set; } = "";
 
@@ -25,6 +22,15 @@ public sealed class KeylessVerifyContainer : VerifyingTask
     /// </summary>
     public ITaskItem[] ContainerImagesToVerify { get; set; } = [];
 
+    /// <summary>
+    /// Compose files, Kubernetes manifests, Helm values (docs/manifests.md).
+    /// <list type="table">
+    /// <item><term>Policy</term><description>the name of a <c>ContainerTrustPolicy</c>, for every image in it</description></item>
+    /// <item><term>PinnedOutput</term><description>a path: the same file, with digests</description></item>
+    /// <item><term>ImagePath</term><description>further fields that are images, separated by semicolons</description></item>
+    /// <item><term>Recursive</term><description>as of <see cref="ContainerImagesToVerify"/></description></item>
+    /// </list>
+    /// </summary>
     public ITaskItem[] ContainerManifestFiles { get; set; } = [];
 
     public string ContainerPinnedImagesFile { get; set; } = "";
@@ -43,40 +49,27 @@ public sealed class KeylessVerifyContainer : VerifyingTask
     private protected override async Task RunAsync(CancellationToken cancel)
     {
         Setting.IsTrue(nameof(VerifyContainerImages), VerifyContainerImages);
-        Setting.NotYet("ContainerManifestFile", ContainerManifestFiles);
         PinnedImagesFile? pinned = ContainerPinnedImagesFile.Length == 0 ? null
             : PinnedImagesFile.Of(PathOf(nameof(ContainerPinnedImagesFile), ContainerPinnedImagesFile), Path.Combine(ProjectDirectory, ProjectName), CiSystem.Find(EnvironmentVariable).Run);
         await (pinned?.PrepareAsync(cancel) ?? Task.CompletedTask);
 
-        IReadOnlyList<ImageOutcome> outcomes = await VerifyAsync(ReadImages, cancel);
+        ImagesToVerify? asked = null;
+        IReadOnlyList<ImageOutcome> outcomes = await VerifyAsync(
+            policies => (asked = new ImagesToVerify(ContainerImagesToVerify, ContainerManifestFiles, policies, PathOf, Warn)).Images, cancel);
         ImageVerdict[] verified = [.. outcomes.Where(outcome => outcome.IsVerified).Select(outcome => outcome.Verdicts[0])];
         VerifiedContainerImages = [.. verified.Select(verdict => ToItem(verdict, verdict.Quorum!))];
         // One image that is refused, and nothing of this project is deployed by these files.
-        if (!Log.HasLoggedErrors && pinned is not null)
+        if (Log.HasLoggedErrors)
+        {
+            return;
+        }
+
+        asked!.WritePinned(outcomes);
+        if (pinned is not null)
         {
             await pinned.MergeAsync([.. verified.Select(verdict => new PinnedImage(verdict.Image, verdict.Digest, verdict.Policy.Name))], cancel);
         }
     }
-
-    private IReadOnlyList<ImageToVerify> ReadImages(TrustPolicies policies) => ContainerImagesToVerify.Length > 0
-        ? [.. ContainerImagesToVerify.Select(item => Read(policies, item))]
-        : throw new ConfigurationException(Diagnostics.NothingToVerify, "there is nothing to verify: the project has no ContainerImageToVerify");
-
-    private static ImageToVerify Read(TrustPolicies policies, ITaskItem item) => policies.Locating(ImageItem, item, () =>
-    {
-        try
-        {
-            return new ImageToVerify(
-                ImageReference.Parse(item.ItemSpec),
-                policies.For(ImageItem, item, "Recursive"),
-                Setting.IsTrue($"Recursive of {ImageItem} '{item.ItemSpec}'", item.GetMetadata("Recursive")),
-                policies.PositionOf(ImageItem, item) is { } position ? [position] : []);
-        }
-        catch (FormatException e)
-        {
-            throw new ConfigurationException(Diagnostics.MalformedReference, $"{ImageItem} '{item.ItemSpec}' cannot be used: {e.Message}", e);
-        }
-    });
 
     /// <summary>Of several signers the first stands for all: the report has the others.</summary>
     private static TaskItem ToItem(ImageVerdict verdict, Quorum quorum)

@@ -84,8 +84,8 @@ internal static class Setting
     {
         foreach (string name in item.CloneCustomMetadata().Keys.Cast<string>().Order(StringComparer.Ordinal))
         {
-            // MSBuild's SDK stamps items that come out of a target of another project; those say nothing about trust.
-            if (name.StartsWith("MSBuildSource", StringComparison.Ordinal) || known.Contains(name, StringComparer.OrdinalIgnoreCase))
+            // MSBuild stamps items that come out of a target of another project, or that a task has copied; those say nothing about trust.
+            if (name.StartsWith("MSBuildSource", StringComparison.Ordinal) || name == "OriginalItemSpec" || known.Contains(name, StringComparer.OrdinalIgnoreCase))
             {
                 continue;
             }

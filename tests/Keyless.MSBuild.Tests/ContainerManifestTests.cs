@@ -110,7 +110,7 @@ public sealed class ContainerManifestTests
         CollectionAssert.AreEqual(manifest.Images.Select(image => image.Reference.Digest ?? DigestOf(image)).ToArray(), again.Images.Select(image => image.Reference.Digest!).ToArray());
         CollectionAssert.AreEqual(pinned, again.Pin(image => image.Reference.Digest), "what is pinned is not pinned again");
         string kind = Path.GetFileName(file).Split('-', '.')[0];
-        CollectionAssert.AreEqual(
+        Assert.AreEqual(
             PlainReader.ImagesOf(kind, File.ReadAllText(Repository.PathTo(file)).TrimStart('\ufeff')).Count,
             PlainReader.ImagesOf(kind, Encoding.UTF8.GetString(pinned).TrimStart('\ufeff')).Count);
     }
