@@ -46,6 +46,9 @@ internal sealed record ImageVerdict(
     /// <summary>What else is known of why, each a part of a sentence.</summary>
     public IReadOnlyList<string> Hints { get; init; } = [];
 
+    /// <summary>Its signatures are those of an earlier build, verified again; the registry was not asked for them.</summary>
+    public bool IsKept { get; init; }
+
     public string Pinned => Image.Pinned(Digest);
 }
 
@@ -53,7 +56,8 @@ internal sealed record ImageVerdict(
 /// Decides whether an image carries signatures that its policy takes. Everything the registry says is a claim: a candidate counts only by what it
 /// proves.
 /// </summary>
-internal sealed class ImageVerifier(Verifier verifier, Registries registries, TimeProvider time)
+/// <param name="kept">Signatures of earlier builds, which are looked at first; null where the registry is to be asked.</param>
+internal sealed class ImageVerifier(Verifier verifier, Registries registries, TimeProvider time, KeptSignatures? kept = null)
 {
     /// <summary>More at once only queue up at the registry.</summary>
     private const int AtOnce = 8;
@@ -136,30 +140,53 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
         }
 
         TrustPolicy policy = image.Policy;
-        var count = new Quorum.Count(policy);
-        var signatures = new List<SignatureVerdict>();
-        var search = new SignatureSearch(registries.SignaturesOf(image.Reference), image.Reference.Pinned(digest), digest, policy.PredicateTypes);
-        await foreach (FoundSignature found in search.ReadAsync(cancel))
+        if (kept?.Read(digest).ToAsyncEnumerable() is { } before && await CountAsync(before, keep: false) is { Quorum: not null } known)
         {
-            SignatureVerdict signature = Judge(verifier, found, policy);
-            signatures.Add(signature);
-            count.Add(signature);
-            if (count.Reached is { } quorum)
-            {
-                return new ImageVerdict(image.Reference, digest, policy, signatures, quorum, null);
-            }
+            return known with { IsKept = true };
         }
 
+        var search = new SignatureSearch(registries.SignaturesOf(image.Reference), image.Reference.Pinned(digest), digest, policy.PredicateTypes);
+        ImageVerdict verdict = await CountAsync(search.ReadAsync(cancel), keep: true);
+
         // "Not signed" is a statement about an image that is there.
-        if (signatures.Count == 0 && mayBeMissing)
+        if (verdict.Signatures.Count == 0 && mayBeMissing)
         {
             await registry.HeadManifestAsync(digest, cancel);
         }
 
-        VerificationException? refusal = signatures.Any(signature => signature.Accepted.Count > 0)
-            ? count.TooFew
-            : signatures.Select(signature => signature.Refusal!).MaxBy(refusal => refusal.Progress);
-        return new ImageVerdict(image.Reference, digest, policy, signatures, null, refusal);
+        return verdict;
+
+        async Task<ImageVerdict> CountAsync(IAsyncEnumerable<FoundSignature> candidates, bool keep)
+        {
+            var count = new Quorum.Count(policy);
+            var signatures = new List<SignatureVerdict>();
+            var counted = new List<FoundSignature>();
+            await foreach (FoundSignature found in candidates)
+            {
+                SignatureVerdict signature = Judge(verifier, found, policy);
+                signatures.Add(signature);
+                count.Add(signature);
+                if (signature.Accepted.Count > 0)
+                {
+                    counted.Add(found);
+                }
+
+                if (count.Reached is { } quorum)
+                {
+                    if (keep)
+                    {
+                        kept?.Write(digest, counted);
+                    }
+
+                    return new ImageVerdict(image.Reference, digest, policy, signatures, quorum, null);
+                }
+            }
+
+            VerificationException? refusal = signatures.Any(signature => signature.Accepted.Count > 0)
+                ? count.TooFew
+                : signatures.Select(signature => signature.Refusal!).MaxBy(refusal => refusal.Progress);
+            return new ImageVerdict(image.Reference, digest, policy, signatures, null, refusal);
+        }
     }
 
     /// <summary>What a signature proves is found out once for all items of the policy that ask for the same proofs; each is then asked about that.</summary>

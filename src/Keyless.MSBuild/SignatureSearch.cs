@@ -10,7 +10,24 @@ namespace Keyless.MSBuild;
 /// <param name="Format"><c>bundle</c>, <c>legacy</c> or <c>oci11</c>.</param>
 /// <param name="Reference">Where it is: a manifest's digest, or a tag for the legacy form; of several layers, which.</param>
 /// <param name="Prove">What it proves, for a policy's key or none. Throws <see cref="VerificationException"/> where that is nothing.</param>
-internal sealed record FoundSignature(string Format, string Reference, Func<Verifier, ManagedKey?, Proofs, ProvenSignature> Prove);
+internal sealed record FoundSignature(string Format, string Reference, Func<Verifier, ManagedKey?, Proofs, ProvenSignature> Prove)
+{
+    /// <summary>The bundle, or the payload; null where there was nothing to read.</summary>
+    public byte[]? Content { get; private init; }
+
+    /// <summary>Of the payload's layer; null for a bundle.</summary>
+    public IReadOnlyDictionary<string, string>? Annotations { get; private init; }
+
+    public static FoundSignature OfBundle(string reference, byte[] bundle, ArtifactDigest image) =>
+        new("bundle", reference, (verifier, key, proofs) => verifier.ProveImage(bundle, image, key, proofs)) { Content = bundle };
+
+    /// <exception cref="VerificationException">It is no simple-signing signature.</exception>
+    public static FoundSignature OfPayload(string format, string reference, byte[] payload, IReadOnlyDictionary<string, string> annotations, ArtifactDigest image)
+    {
+        SimpleSignature signature = SimpleSignature.Parse(payload, annotations);
+        return new FoundSignature(format, reference, (verifier, key, proofs) => verifier.ProveImage(signature, image, key, proofs)) { Content = payload, Annotations = annotations };
+    }
+}
 
 /// <summary>
 /// Finds everything in a repository that may be a signature of one image: bundles and cosign's OCI 1.1 form among the referrers, by the API and by
@@ -204,12 +221,11 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
 
             Take(layer.Size);
             byte[] bundle = await registry.GetBlobAsync(layer, LargestBundle, cancel);
-            return new FoundSignature("bundle", reference, (verifier, key, proofs) =>
+            var found = FoundSignature.OfBundle(reference, bundle, artifact);
+            return BundleTypes.Contains(layer.MediaType) ? found : new FoundSignature("bundle", reference, (verifier, key, proofs) =>
             {
-                ProvenSignature proven = verifier.ProveImage(bundle, artifact, key, proofs);
-                return BundleTypes.Contains(layer.MediaType)
-                    ? proven
-                    : throw new VerificationException("bundle.layer", "the layer is not of the type of the bundle in it", BundleTypes[0], layer.MediaType);
+                _ = found.Prove(verifier, key, proofs);
+                throw new VerificationException("bundle.layer", "the layer is not of the type of the bundle in it", BundleTypes[0], layer.MediaType);
             });
         }
         catch (VerificationException refusal)
@@ -238,8 +254,7 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
                 throw new VerificationException("sig.layer", "the payload is larger than any", Bytes(SimpleSignature.LargestPayload), Bytes(layer.Size));
             }
 
-            SimpleSignature signature = SimpleSignature.Parse(await ReadPayloadAsync(layer, cancel), layer.Annotations ?? new Dictionary<string, string>());
-            return new FoundSignature(format, reference, (verifier, key, proofs) => verifier.ProveImage(signature, artifact, key, proofs));
+            return FoundSignature.OfPayload(format, reference, await ReadPayloadAsync(layer, cancel), layer.Annotations ?? new Dictionary<string, string>(), artifact);
         }
         catch (VerificationException refusal)
         {

@@ -51,6 +51,7 @@ public abstract class VerifyingTask : SigstoreTask
     private protected async Task<IReadOnlyList<ImageOutcome>> VerifyAsync(Func<TrustPolicies, IReadOnlyList<ImageToVerify>> read, CancellationToken cancel)
     {
         string report = CheckProperties();
+        KeptSignatures? kept = Setting.IsTrue(nameof(ContainerVerificationCache), ContainerVerificationCache) ? new KeptSignatures(PathOf(nameof(IntermediateOutputPath), Path.Combine(OwnFolder, "verified"))) : null;
         ImageReference? signatures = Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository);
         var policies = new TrustPolicies(ContainerTrustPolicies, Time.GetUtcNow(), PathOf, Warn);
         policies.ReadAll();
@@ -60,7 +61,7 @@ public abstract class VerifyingTask : SigstoreTask
 
         using HttpClient client = CreateRegistryClient();
         using var registries = new Registries(client, EnvironmentVariable, RegistryAccess.Pull, new RegistrySettings(Time, Note), signatures);
-        ImageOutcome[] outcomes = await VerifyAsync(images, new ImageVerifier(new Verifier(roots), registries, Time), cancel);
+        ImageOutcome[] outcomes = await VerifyAsync(images, new ImageVerifier(new Verifier(roots), registries, Time, kept), cancel);
 
         Say(outcomes, KeepRefused([.. outcomes.SelectMany(outcome => outcome.Verdicts).Where(verdict => verdict.Quorum is null)]));
         if (report.Length > 0)
@@ -100,7 +101,6 @@ public abstract class VerifyingTask : SigstoreTask
     /// <returns>The absolute path of the report; empty if none is asked for.</returns>
     private string CheckProperties()
     {
-        Setting.NotYetTrue(nameof(ContainerVerificationCache), ContainerVerificationCache);
         if (ContainerVerificationReport.Length == 0)
         {
             return "";
@@ -126,11 +126,13 @@ public abstract class VerifyingTask : SigstoreTask
         return roots;
     }
 
+    private string OwnFolder => Path.Combine(IntermediateOutputPath.Length == 0 ? "obj" : IntermediateOutputPath, "keyless");
+
     /// <summary>Keeps the whole list where the terminal logger cannot hide it.</summary>
     /// <returns>The file's path as people read it; empty where there is nothing to keep, or no place.</returns>
     private string KeepRefused(IReadOnlyList<ImageVerdict> refused)
     {
-        string path = Path.Combine(IntermediateOutputPath.Length == 0 ? "obj" : IntermediateOutputPath, "keyless", "refused-images.txt");
+        string path = Path.Combine(OwnFolder, "refused-images.txt");
         string file = PathOf(nameof(IntermediateOutputPath), path);
         try
         {
@@ -176,8 +178,9 @@ public abstract class VerifyingTask : SigstoreTask
             if (outcome.IsVerified)
             {
                 string within = outcome.Verdicts.Count == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", with {outcome.Verdicts.Count - 1} manifests in it");
+                string from = outcome.Verdicts.All(verdict => verdict.IsKept) ? ", kept from an earlier build" : "";
                 Quorum quorum = outcome.Verdicts[0].Quorum!;
-                Say(MessageImportance.High, $"{ProjectName} -> {outcome.Verdicts[0].Pinned} (verified: signed {string.Join(", ", quorum.Signatures.Select(signature => VerdictText.Accepted(signature.Signature)))}{within})");
+                Say(MessageImportance.High, $"{ProjectName} -> {outcome.Verdicts[0].Pinned} (verified: signed {string.Join(", ", quorum.Signatures.Select(signature => VerdictText.Accepted(signature.Signature)))}{within}{from})");
             }
         }
 

@@ -71,7 +71,7 @@ public sealed class ImageFormTests
     }
 
     [TestMethod]
-    public async Task Asks_four_times_before_it_calls_an_image_unsigned()
+    public async Task Asks_four_times_before_it_calls_an_image_unsigned_and_once_more_to_say_why()
     {
         await using World world = await StartAsync();
         string image = world.Push();
@@ -79,9 +79,9 @@ public sealed class ImageFormTests
 
         World.Refusal(world.Verify(world.Image(image)), "KEYLESS4001");
 
-        // Referrers, fallback tag, .sig tag; and whether the image is there at all.
+        // Referrers, fallback tag, .sig tag; whether the image is there at all; and what is in it.
         Assert.AreEqual(
-            $"referrers/{image.Split('@')[1]}, manifests/{image.Split('@')[1].Replace(':', '-')}, manifests/{Attached.SignatureTag(image)}, manifests/{image.Split('@')[1]}",
+            $"referrers/{image.Split('@')[1]}, manifests/{image.Split('@')[1].Replace(':', '-')}, manifests/{Attached.SignatureTag(image)}, manifests/{image.Split('@')[1]}, manifests/{image.Split('@')[1]}",
             string.Join(", ", world.Sandbox.Traffic.Snapshot(before).Select(exchange => exchange.Path["/v2/team/app/".Length..])));
     }
 

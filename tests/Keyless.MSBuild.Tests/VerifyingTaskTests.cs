@@ -467,7 +467,7 @@ public sealed class VerifyingTaskTests
     [DataRow("ContainerVerificationReport", "report.md", "KEYLESS5003")]
     [DataRow("ContainerVerificationReport", "report.sarif", "KEYLESS5003")]
     [DataRow("ContainerVerificationReport", "report.txt", "KEYLESS5001")]
-    [DataRow("ContainerVerificationCache", "true", "KEYLESS5003")]
+    [DataRow("ContainerVerificationCache", "ture", "KEYLESS5001")]
     [DataRow("VerifyContainerImages", "ture", "KEYLESS5001")]
     [DataRow("SigstoreTufRoot", "root.json", "KEYLESS5009")]
     public async Task Refuses_a_value_that_is_unknown_or_not_built_yet(string property, string value, string code)
