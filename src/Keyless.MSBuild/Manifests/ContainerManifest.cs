@@ -214,11 +214,21 @@ internal sealed class ContainerManifest
     /// <summary>Reads again what was written: every value but the pinned ones has to be what it was, and every image found where it was.</summary>
     private void RequireOnlyPinned(byte[] written, Dictionary<YamlScalar, string> edits, IReadOnlyList<(ManifestImage Image, Digest? Digest)> digests)
     {
-        ContainerManifest again = Parse(path, written, imagePaths);
+        const string Why = "its images cannot be pinned: with digests written into it, it would mean something else";
+        ContainerManifest again;
+        try
+        {
+            again = Parse(path, written, imagePaths);
+        }
+        catch (ConfigurationException e)
+        {
+            throw file.Refuse(0, $"{Why} ({e.Message})", inner: e);
+        }
+
         var expected = digests.Select(image => (image.Image.Field, image.Image.Reference.Digest is null && image.Digest is { } digest ? $"{image.Image.Text}@{digest}" : image.Image.Text));
         if (!again.Images.Select(image => (image.Field, image.Text)).SequenceEqual(expected) || !Same(file.Documents, again.file.Documents, edits))
         {
-            throw file.Refuse(0, "its images cannot be pinned: with digests written into it, it would mean something else");
+            throw file.Refuse(0, Why);
         }
     }
 

@@ -44,12 +44,11 @@ internal sealed class ImagePath
             steps.Add(isBracket ? Bracket(text, ref at) : Name(text, ref at));
         }
 
-        if (steps.Count > Limits.ImagePathSteps)
-        {
-            throw Malformed(text, string.Create(CultureInfo.InvariantCulture, $"it has more than {Limits.ImagePathSteps} steps"));
-        }
-
-        return steps[^1].Kind == StepKind.AnySteps ? throw Malformed(text, "after ** has to come what is looked for") : new ImagePath(text, [.. steps]);
+        string? why = steps.Count > Limits.ImagePathSteps ? string.Create(CultureInfo.InvariantCulture, $"it has more than {Limits.ImagePathSteps} steps")
+            : steps[^1].Kind == StepKind.AnySteps ? "after ** has to come what is looked for"
+            : steps.Zip(steps.Skip(1)).Any(pair => pair is ({ Kind: StepKind.AnySteps }, { Kind: StepKind.AnySteps })) ? "** stands for any number of steps already"
+            : null;
+        return why is null ? new ImagePath(text, [.. steps]) : throw Malformed(text, why);
     }
 
     /// <summary>Whether a name needs no quotes in a path.</summary>

@@ -11,14 +11,26 @@ internal sealed class YamlFile
 
     private readonly string path;
     private readonly bool hasMark;
+    private readonly List<int> lines = [0];
 
-    private YamlFile(string path, string text, bool hasMark) => (this.path, Text, this.hasMark) = (path, text, hasMark);
+    private YamlFile(string path, string text, bool hasMark)
+    {
+        (this.path, Text, this.hasMark) = (path, text, hasMark);
+        for (int i = 0; i < text.Length; i++)
+        {
+            // CR LF, LF and CR each end a line (YAML 1.2 §5.4).
+            if (text[i] == '\n' || (text[i] == '\r' && (i + 1 == text.Length || text[i + 1] != '\n')))
+            {
+                lines.Add(i + 1);
+            }
+        }
+    }
 
     /// <summary>All of it, without a byte order mark.</summary>
     public string Text { get; }
 
     /// <summary>Those that have something in them.</summary>
-    public IReadOnlyList<YamlNode> Documents { get; private init; } = [];
+    public IReadOnlyList<YamlNode> Documents { get; private set; } = [];
 
     /// <param name="path">For messages.</param>
     /// <exception cref="ConfigurationException">It is not YAML in UTF-8, or two readers could see different things in it.</exception>
@@ -28,7 +40,8 @@ internal sealed class YamlFile
         file.RequirePrintable();
         try
         {
-            return new YamlFile(path, file.Text, hasMark) { Documents = new YamlReader(file).Read() };
+            file.Documents = new YamlReader(file).Read();
+            return file;
         }
         catch (YamlException e)
         {
@@ -43,18 +56,9 @@ internal sealed class YamlFile
     /// <summary>As editors count: from 1, columns in UTF-16 units.</summary>
     public Position PositionOf(int offset)
     {
-        int line = 1;
-        int start = 0;
-        for (int i = 0; i < offset; i++)
-        {
-            if (Text[i] == '\n' || (Text[i] == '\r' && (i + 1 == Text.Length || Text[i + 1] != '\n')))
-            {
-                line++;
-                start = i + 1;
-            }
-        }
-
-        return new Position(path, line, offset - start + 1);
+        int line = lines.BinarySearch(offset);
+        line = line < 0 ? ~line - 1 : line;
+        return new Position(path, line + 1, offset - lines[line] + 1);
     }
 
     /// <summary>The refusal of what stands there.</summary>

@@ -11,7 +11,7 @@ namespace Keyless.MSBuild.Manifests;
 internal sealed class YamlReader(YamlFile file)
 {
     private readonly Dictionary<string, YamlNode?> anchors = new(StringComparer.Ordinal);
-    private readonly Parser parser = new(new StringReader(file.Text));
+    private readonly Events parser = new(new Parser(new StringReader(file.Text)));
     private int nodes;
 
     public IReadOnlyList<YamlNode> Read()
@@ -48,7 +48,7 @@ internal sealed class YamlReader(YamlFile file)
             throw TooDeep(at);
         }
 
-        string? anchor = start.Anchor.IsEmpty ? null : start.Anchor.Value;
+        string? anchor = start.Anchor.IsEmpty ? null : Name(start.Anchor, at);
         if (anchor is not null)
         {
             anchors[anchor] = null;
@@ -134,12 +134,17 @@ internal sealed class YamlReader(YamlFile file)
     {
         int at = (int)alias.Start.Index;
         Count(at);
-        YamlNode node = anchors.TryGetValue(alias.Value.Value, out YamlNode? known)
-            ? known ?? throw file.Refuse(at, $"*{alias.Value.Value} stands for something that it is in itself")
-            : throw file.Refuse(at, $"*{alias.Value.Value} stands for nothing: no &{alias.Value.Value} comes before it in this document");
+        string name = Name(alias.Value, at);
+        YamlNode node = anchors.TryGetValue(name, out YamlNode? known)
+            ? known ?? throw file.Refuse(at, $"*{name} stands for something that it is in itself")
+            : throw file.Refuse(at, $"*{name} stands for nothing: no &{name} comes before it in this document");
         node.IsShared = true;
         return node;
     }
+
+    // libyaml and what was made after it (go-yaml, PyYAML) end a name at any other character: &a: is a key for them, and an anchor called "a:" by YAML 1.2.
+    private string Name(AnchorName name, int at) =>
+        name.Value.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-') ? name.Value : throw file.Refuse(at, $"the name '{name.Value}' of an anchor; some readers take letters, digits, - and _ only");
 
     // The parser's event begins with anchor and tag, in either order; neither has a blank in it, and no plain value begins as they do.
     private int ValueStart(Scalar scalar)
@@ -176,5 +181,24 @@ internal sealed class YamlReader(YamlFile file)
     {
         string template = at > 0 && file.Text.AsSpan(at - 1).StartsWith("{{") ? "; {{ … }} is a template's: verify what `helm template` makes of it" : "";
         return file.Refuse(at, $"the key is no single value{template}");
+    }
+
+    /// <summary>The parser, which answers some malformed files with exceptions of other kinds than its own.</summary>
+    private sealed class Events(Parser parser) : IParser
+    {
+        public ParsingEvent? Current => parser.Current;
+
+        public bool MoveNext()
+        {
+            Mark before = parser.Current?.End ?? Mark.Empty;
+            try
+            {
+                return parser.MoveNext();
+            }
+            catch (Exception e) when (e is InvalidOperationException or ArgumentException)
+            {
+                throw new YamlException(before, before, "what follows is not well-formed", e);
+            }
+        }
     }
 }
