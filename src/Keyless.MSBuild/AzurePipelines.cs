@@ -25,7 +25,16 @@ internal static class AzurePipelines
     {
         // The agent calls it by its file's name, so each project has one of its own.
         string path = Path.Combine(Path.GetDirectoryName(project.Images[0][0].BundlePath)!, $"{project.Name}.signed.md");
-        WholeFile.Write("ContainerSigningBundleDirectory", path, Encoding.UTF8.GetBytes(summary.Versions[0]));
+        return UploadSummary("ContainerSigningBundleDirectory", path, summary.Versions[0]);
+    }
+
+    /// <summary>Writes a summary.</summary>
+    /// <param name="property">Which property named the path, for the error.</param>
+    /// <returns>The command that puts it on the run's page.</returns>
+    /// <exception cref="ConfigurationException">It cannot be written.</exception>
+    public static string UploadSummary(string property, string path, string markdown)
+    {
+        WholeFile.Write(property, path, Encoding.UTF8.GetBytes(markdown));
         return $"##vso[task.uploadsummary]{Escape(path)}";
     }
 

@@ -23,6 +23,8 @@ internal sealed class GitHubActions(Func<string, string?> environment, string fo
     /// <summary>GitHub ends at 1 MiB for the outputs of a job; this also holds what was overwritten.</summary>
     private const int LargestOutput = 16 * 1024 * 1024;
 
+    private const string VerifiedOutput = "verified-images";
+
     private static readonly JsonSerializerOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <exception cref="ConfigurationException">The file cannot be read or written.</exception>
@@ -31,6 +33,21 @@ internal sealed class GitHubActions(Func<string, string?> environment, string fo
         if (environment(OutputVariable) is { Length: > 0 } path)
         {
             await new SharedFile(OutputVariable, Path.GetFullPath(path, folder), LargestOutput).AppendAsync(there => Outputs(project, Encoding.UTF8.GetString(there)), cancel);
+        }
+    }
+
+    /// <summary>
+    /// Adds what was verified to the output <c>verified-images</c>, pinned, for a job that deploys. Where one image is an error, nothing is: who reads it
+    /// all the same shall not deploy a part.
+    /// </summary>
+    /// <exception cref="ConfigurationException">The file cannot be read or written.</exception>
+    public async Task WriteVerifiedAsync(VerifiedProject project, CancellationToken cancel)
+    {
+        if (environment(OutputVariable) is { Length: > 0 } path && project.Outcomes.All(outcome => outcome.Verdict != "refused"))
+        {
+            string[] verified = [.. project.Outcomes.Where(outcome => outcome.IsVerified).Select(outcome => outcome.Verdicts[0].Pinned)];
+            await new SharedFile(OutputVariable, Path.GetFullPath(path, folder), LargestOutput).AppendAsync(
+                there => After(there, Command(VerifiedOutput, Together(LastValue(Encoding.UTF8.GetString(there), VerifiedOutput), verified))), cancel);
         }
     }
 
@@ -69,6 +86,21 @@ internal sealed class GitHubActions(Func<string, string?> environment, string fo
             Command("bundle-path", image.BundlePath ?? ""),
             Command("log-index", FormattableString.Invariant($"{image.Bundle.LogIndex}")));
         return After(Encoding.UTF8.GetBytes(there), commands);
+    }
+
+    /// <summary>With what earlier projects of this step have set; what somebody else has put under that name is not ours to keep.</summary>
+    private static string Together(string? before, IEnumerable<string> images)
+    {
+        string[] there = [];
+        try
+        {
+            there = before is null ? [] : JsonSerializer.Deserialize<string[]>(before) ?? [];
+        }
+        catch (JsonException)
+        {
+        }
+
+        return JsonSerializer.Serialize(there.Where(image => image is not null).Concat(images).Distinct(StringComparer.Ordinal), OneLine);
     }
 
     /// <summary>Whoever wrote before may have left its last line open.</summary>

@@ -10,6 +10,9 @@ namespace Keyless.MSBuild;
 [MSBuildMultiThreadableTask]
 public sealed class KeylessVerifyContainer : VerifyingTask
 {
+    /// <summary>Which calls it.</summary>
+    internal const string Target = "VerifyContainerImages";
+
     /// <summary>The property that makes verifying a part of every build.</summary>
     public string VerifyContainerImages { get; set; } = "";
 
@@ -45,6 +48,8 @@ public sealed class KeylessVerifyContainer : VerifyingTask
     /// </summary>
     [Output]
     public ITaskItem[] VerifiedContainerImages { get; set; } = [];
+
+    private protected override string TargetName => Target;
 
     private protected override async Task RunAsync(CancellationToken cancel)
     {

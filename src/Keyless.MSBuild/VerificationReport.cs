@@ -1,143 +1,55 @@
 using System.Globalization;
-using System.Text.Encodings.Web;
 using System.Text.Json;
-using Keyless.Sigstore;
 
 namespace Keyless.MSBuild;
 
 /// <summary>
-/// The verdicts of one build as JSON: what users of <c>cosign verify | jq</c> look for, filled from verified data only. What was refused shows no
-/// more of itself than was proven before.
+/// What was verified, in one file for all projects of a build (docs/verification-report.md). Each project puts what it found in the place of what it
+/// had there before, and leaves the others' alone.
 /// </summary>
-internal static class VerificationReport
+/// <param name="path">Absolute.</param>
+internal sealed class VerificationReport(string path, VerificationReport.IForm form)
 {
-    private static readonly JsonWriterOptions Readable = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private const string Property = "ContainerVerificationReport";
 
-    /// <summary>Fulcio's extensions under the names cosign gives them.</summary>
-    private static readonly (int Number, string Name)[] GitHubNames =
-        [(2, "githubWorkflowTrigger"), (3, "githubWorkflowSha"), (4, "githubWorkflowName"), (5, "githubWorkflowRepository"), (6, "githubWorkflowRef")];
+    /// <summary>A thousand images with some hundred signatures each; what is larger is no report of ours.</summary>
+    private const int Largest = 64 * 1024 * 1024;
 
-    public static byte[] Write(IEnumerable<ImageVerdict> verdicts)
+    private readonly SharedFile file = new(Property, path, Largest);
+
+    /// <summary>What a report is written as.</summary>
+    internal interface IForm
     {
-        using var bytes = new MemoryStream();
-        using (var json = new Utf8JsonWriter(bytes, Readable))
-        {
-            json.WriteStartObject();
-            json.WriteString("schema", "keyless-msbuild/container-verification/v1");
-            json.WriteStartArray("images");
-            foreach (ImageVerdict verdict in verdicts)
-            {
-                Write(json, verdict);
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-        return bytes.ToArray();
+        /// <param name="there">What the file has; null where there is none.</param>
+        /// <param name="folder">Of the report; paths are named from there.</param>
+        /// <returns>What it shall have.</returns>
+        /// <exception cref="FormatException">What is there is another kind of file.</exception>
+        /// <exception cref="JsonException">What is there is another kind of file.</exception>
+        byte[] Merge(byte[]? there, VerifiedProject project, string folder);
     }
+
+    /// <summary>
+    /// Before anything is asked over the network: a place that cannot be written, or that holds something else, is found out. What an earlier build
+    /// has said of this project goes, so that it is not taken for this one's word where this one ends without any.
+    /// </summary>
+    /// <exception cref="ConfigurationException">It cannot be written, or is another kind of file.</exception>
+    public Task PrepareAsync(VerifiedProject project, CancellationToken cancel) => file.ReplaceAsync(there => there is null ? null : Merge(there, project with { Outcomes = [] }), cancel);
+
+    /// <exception cref="ConfigurationException">It cannot be written, or is another kind of file.</exception>
+    public Task MergeAsync(VerifiedProject project, CancellationToken cancel) => file.ReplaceAsync(there => Merge(there, project), cancel);
 
     /// <summary>ISO 8601 in UTC, to the second: as precise as the proofs are.</summary>
     public static string Format(DateTimeOffset? moment) => moment?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture) ?? "";
 
-    private static void Write(Utf8JsonWriter json, ImageVerdict verdict)
+    private byte[] Merge(byte[]? there, VerifiedProject project)
     {
-        json.WriteStartObject();
-        json.WriteString("reference", verdict.Image.Text);
-        json.WriteString("digest", verdict.Digest.ToString());
-        json.WriteString("policy", verdict.Policy.Name);
-        json.WriteString("verdict", verdict.Quorum is not null ? "accepted" : verdict.Policy.Warn ? "warned" : "refused");
-        json.WriteStartArray("checks");
-        foreach (string check in verdict.Quorum?.Checks ?? [])
+        try
         {
-            json.WriteStringValue(check);
+            return form.Merge(there, project, Path.GetDirectoryName(path)!);
         }
-
-        json.WriteEndArray();
-        json.WriteStartArray("signatures");
-        foreach (SignatureVerdict signature in verdict.Signatures)
+        catch (Exception e) when (e is FormatException or JsonException)
         {
-            Write(json, verdict, signature);
+            throw new ConfigurationException(Diagnostics.FileFailed, $"{Property} '{path}' is there and is not a report of this kind, so it is left alone: {e.Message}", e);
         }
-
-        json.WriteEndArray();
-        json.WriteEndObject();
-    }
-
-    private static void Write(Utf8JsonWriter json, ImageVerdict verdict, SignatureVerdict signature)
-    {
-        VerifiedSignature? accepted = signature.Accepted.Count > 0 ? signature.Accepted[0].Signature : null;
-        VerificationException? refusal = signature.Refusal;
-        json.WriteStartObject();
-        if (accepted is not null)
-        {
-            WriteCritical(json, verdict, signature.Format, accepted);
-        }
-        else
-        {
-            json.WriteNull("critical");
-        }
-
-        WriteOptional(json, accepted?.Signer ?? refusal?.Signer, accepted?.Annotations);
-        json.WriteString("format", signature.Format);
-        json.WriteString("signedAt", (accepted?.SignedAt ?? refusal?.SignedAt) is { } moment ? Format(moment) : null);
-        if (accepted?.LogIndex is { } index)
-        {
-            json.WriteNumber("logIndex", index);
-        }
-        else
-        {
-            json.WriteNull("logIndex");
-        }
-
-        json.WriteString("verdict", accepted is not null ? "accepted" : "refused");
-        json.WriteString("step", refusal?.Step);
-        json.WriteString("reason", refusal?.Reason);
-        json.WriteString("expected", refusal?.Expected);
-        json.WriteString("found", refusal?.Found);
-        json.WriteEndObject();
-    }
-
-    /// <summary>As cosign shows it: a simple-signing payload is repeated, for a statement the same is made up of what was asked and what it says.</summary>
-    private static void WriteCritical(Utf8JsonWriter json, ImageVerdict verdict, string format, VerifiedSignature accepted)
-    {
-        json.WriteStartObject("critical");
-        json.WriteStartObject("identity");
-        json.WriteString("docker-reference", accepted.NamedImage ?? verdict.Image.Text);
-        json.WriteEndObject();
-        json.WriteStartObject("image");
-        json.WriteString("docker-manifest-digest", verdict.Digest.ToString());
-        json.WriteEndObject();
-        json.WriteString("type", format == "bundle" ? accepted.PredicateType : "cosign container image signature");
-        json.WriteEndObject();
-    }
-
-    /// <summary>Our names come first and stay ours: an annotation of the signer's cannot pose as the issuer.</summary>
-    private static void WriteOptional(Utf8JsonWriter json, CertificateIdentity? signer, IReadOnlyDictionary<string, string>? annotations)
-    {
-        var values = new SortedDictionary<string, string>(StringComparer.Ordinal);
-        if (signer is not null)
-        {
-            values.Add("Issuer", signer.Issuer);
-            values.Add("Subject", signer.Subject);
-            foreach ((int number, string name) in GitHubNames)
-            {
-                if (signer.Extensions.TryGetValue(number, out string? value))
-                {
-                    values.Add(name, value);
-                }
-            }
-        }
-        foreach ((string name, string value) in annotations ?? new Dictionary<string, string>())
-        {
-            values.TryAdd(name, value);
-        }
-
-        json.WriteStartObject("optional");
-        foreach ((string name, string value) in values)
-        {
-            json.WriteString(name, value);
-        }
-
-        json.WriteEndObject();
     }
 }

@@ -35,7 +35,10 @@ public abstract class VerifyingTask : SigstoreTask
     /// </summary>
     public ITaskItem[] ContainerTrustPolicies { get; set; } = [];
 
+    /// <summary>A path that ends in <c>.json</c>, <c>.md</c> or <c>.sarif</c>.</summary>
     public string ContainerVerificationReport { get; set; } = "";
+
+    public string ContainerSigningCIOutput { get; set; } = "";
 
     /// <summary>Where the list of all refused signatures is kept, in <c>keyless/refused-images.txt</c>.</summary>
     public string IntermediateOutputPath { get; set; } = "";
@@ -45,13 +48,18 @@ public abstract class VerifyingTask : SigstoreTask
 
     public string ContainerVerificationCache { get; set; } = "";
 
+    /// <summary>The public target that has the images verified; in a report it tells apart what one project asks for.</summary>
+    private protected abstract string TargetName { get; }
+
     /// <summary>Reads what is asked, looks for signatures of all images side by side, and says of each what became of it.</summary>
     /// <param name="read">The images, in the order in which they are to be spoken of.</param>
     /// <returns>In that order.</returns>
     private protected async Task<IReadOnlyList<ImageOutcome>> VerifyAsync(Func<TrustPolicies, IReadOnlyList<ImageToVerify>> read, CancellationToken cancel)
     {
-        string report = CheckProperties();
         KeptSignatures? kept = Setting.IsTrue(nameof(ContainerVerificationCache), ContainerVerificationCache) ? new KeptSignatures(PathOf(nameof(IntermediateOutputPath), Path.Combine(OwnFolder, "verified"))) : null;
+        bool writesCIOutput = ContainerSigningCIOutput.Length == 0 || Setting.IsTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput);
+        var ci = CiSystem.Find(EnvironmentVariable);
+        VerificationReport? report = await PrepareReportAsync(ci, cancel);
         ImageReference? signatures = Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository);
         var policies = new TrustPolicies(ContainerTrustPolicies, Time.GetUtcNow(), PathOf, Warn);
         policies.ReadAll();
@@ -63,12 +71,8 @@ public abstract class VerifyingTask : SigstoreTask
         using var registries = new Registries(client, EnvironmentVariable, RegistryAccess.Pull, new RegistrySettings(Time, Note), signatures);
         ImageOutcome[] outcomes = await VerifyAsync(images, new ImageVerifier(new Verifier(roots), registries, Time, kept), cancel);
 
-        Say(outcomes, KeepRefused([.. outcomes.SelectMany(outcome => outcome.Verdicts).Where(verdict => verdict.Quorum is null)]));
-        if (report.Length > 0)
-        {
-            WholeFile.Write(nameof(ContainerVerificationReport), report, VerificationReport.Write(outcomes.SelectMany(outcome => outcome.Verdicts)));
-        }
-
+        IReadOnlyList<SaidProblem> said = Say(outcomes, KeepRefused([.. outcomes.SelectMany(outcome => outcome.Verdicts).Where(verdict => verdict.Quorum is null)]));
+        await PublishAsync(Project(ci, outcomes), report, writesCIOutput ? ci.Kind : CiKind.None, said, cancel);
         return outcomes;
     }
 
@@ -98,20 +102,63 @@ public abstract class VerifyingTask : SigstoreTask
         }
     }
 
-    /// <returns>The absolute path of the report; empty if none is asked for.</returns>
-    private string CheckProperties()
+    /// <summary>The file of <see cref="ContainerVerificationReport"/>, which can be written; null where none is asked for.</summary>
+    /// <exception cref="ConfigurationException">It cannot be written, or is another kind of file.</exception>
+    private async Task<VerificationReport?> PrepareReportAsync(CiSystem ci, CancellationToken cancel)
     {
         if (ContainerVerificationReport.Length == 0)
         {
-            return "";
+            return null;
         }
 
-        return Path.GetExtension(ContainerVerificationReport).ToLowerInvariant() switch
+        VerificationReport.IForm form = Path.GetExtension(ContainerVerificationReport).ToLowerInvariant() switch
         {
-            ".json" => PathOf(nameof(ContainerVerificationReport), ContainerVerificationReport),
-            ".md" or ".sarif" => throw new ConfigurationException(Diagnostics.NotYet, $"{nameof(ContainerVerificationReport)} is '{ContainerVerificationReport}', a form that is not built yet; .json is"),
-            _ => throw new ConfigurationException(Diagnostics.UnknownValue, $"{nameof(ContainerVerificationReport)} is '{ContainerVerificationReport}'; expected a path that ends in .json"),
+            ".json" => new VerificationJson(),
+            ".md" => new VerificationPage(),
+            ".sarif" => new VerificationSarif(SourceRoot.Find(EnvironmentVariable, ProjectDirectory), passes: ci.Kind != CiKind.GitHubActions),
+            _ => throw new ConfigurationException(Diagnostics.UnknownValue, $"{nameof(ContainerVerificationReport)} is '{ContainerVerificationReport}'; expected a path that ends in .json, .md or .sarif"),
         };
+        var report = new VerificationReport(PathOf(nameof(ContainerVerificationReport), ContainerVerificationReport), form);
+        await report.PrepareAsync(Project(ci, []), cancel);
+        return report;
+    }
+
+    private VerifiedProject Project(CiSystem ci, IReadOnlyList<ImageOutcome> outcomes) => new(ProjectName, Path.Combine(ProjectDirectory, ProjectName), TargetName, ci.Run, outcomes);
+
+    /// <summary>The verdicts stand by now; who was promised a file and gets none has to know all the same.</summary>
+    /// <param name="ci">What is to be told of them; none where that is switched off.</param>
+    private async Task PublishAsync(VerifiedProject project, VerificationReport? report, CiKind ci, IReadOnlyList<SaidProblem> said, CancellationToken cancel)
+    {
+        // The only lines that may command a CI system; all others go through Say, which takes that from them.
+        void Command(string line) => Log.LogMessage(MessageImportance.High, line);
+
+        if (ci == CiKind.GitHubActions)
+        {
+            foreach (string line in GitHubAnnotations.Of(said, SourceRoot.Find(EnvironmentVariable, ProjectDirectory)))
+            {
+                Command(line);
+            }
+        }
+
+        if (report is not null)
+        {
+            await report.MergeAsync(project, cancel);
+        }
+
+        if (ci == CiKind.GitHubActions)
+        {
+            var github = new GitHubActions(EnvironmentVariable, ProjectDirectory);
+            await github.WriteVerifiedAsync(project, cancel);
+            if (!await github.AddToSummaryAsync(VerificationPage.Versions(project), cancel))
+            {
+                Note($"the step summary is full, so {ProjectName} is not in it");
+            }
+        }
+        else if (ci == CiKind.AzurePipelines)
+        {
+            string folder = PathOf(nameof(IntermediateOutputPath), OwnFolder);
+            Command(AzurePipelines.UploadSummary(nameof(IntermediateOutputPath), Path.Combine(folder, $"{ProjectName}.{TargetName}.md"), VerificationPage.Versions(project)[0]));
+        }
     }
 
     private async Task<IReadOnlyList<TrustedRoot>> GetTrustedRootsAsync(CancellationToken cancel)
@@ -159,7 +206,8 @@ public abstract class VerifyingTask : SigstoreTask
     }
 
     /// <param name="list">The file that has all refused signatures; empty if there is none.</param>
-    private void Say(IReadOnlyList<ImageOutcome> outcomes, string list)
+    /// <returns>What was said of those that do not count as verified.</returns>
+    private IReadOnlyList<SaidProblem> Say(IReadOnlyList<ImageOutcome> outcomes, string list)
     {
         foreach (ImageOutcome outcome in outcomes)
         {
@@ -185,16 +233,13 @@ public abstract class VerifyingTask : SigstoreTask
         }
 
         // A registry that is down is one error, however many images were expected from it.
-        foreach (var alike in outcomes.Where(outcome => !outcome.IsVerified).GroupBy(RootCause))
-        {
-            SayProblem([.. alike], list);
-        }
+        return [.. outcomes.Where(outcome => !outcome.IsVerified).GroupBy(RootCause).Select(alike => SayProblem([.. alike], list))];
     }
 
     private static object RootCause(ImageOutcome outcome) => outcome.Problem!.Kind == Diagnostics.RegistryUnreachable ? (outcome.Image.Reference.Registry, outcome.Image.Policy.Warn) : outcome;
 
     /// <param name="alike">Images with one cause.</param>
-    private void SayProblem(IReadOnlyList<ImageOutcome> alike, string list)
+    private SaidProblem SayProblem(IReadOnlyList<ImageOutcome> alike, string list)
     {
         ImageOutcome first = alike[0];
         Diagnostic problem = first.Problem!;
@@ -216,12 +261,16 @@ public abstract class VerifyingTask : SigstoreTask
 
         if (first.Image.Policy.Warn)
         {
-            Warn(problem with { Text = $"{text}; Mode is warn, so the build goes on, and the image does not count as verified" });
+            problem = problem with { Text = $"{text}; Mode is warn, so the build goes on, and the image does not count as verified" };
+            Warn(problem);
         }
         else
         {
-            Error(problem with { Text = text });
+            problem = problem with { Text = text };
+            Error(problem);
         }
+
+        return new SaidProblem(problem, first.Image.Policy.Warn);
     }
 
     private void SayAccepted(ImageVerdict verdict, Quorum quorum, ImageOutcome outcome)
