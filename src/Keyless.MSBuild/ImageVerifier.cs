@@ -50,6 +50,9 @@ internal sealed record ImageVerdict(
     public bool IsKept { get; init; }
 
     public string Pinned => Image.Pinned(Digest);
+
+    /// <summary>Artifact types of what refers to the image and is no signature that is read here.</summary>
+    public IReadOnlyCollection<string> OtherReferrers { get; init; } = [];
 }
 
 /// <summary>
@@ -146,7 +149,7 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
         }
 
         var search = new SignatureSearch(registries.SignaturesOf(image.Reference), image.Reference.Pinned(digest), digest, policy.PredicateTypes);
-        ImageVerdict verdict = await CountAsync(search.ReadAsync(cancel), keep: true);
+        ImageVerdict verdict = (await CountAsync(search.ReadAsync(cancel), keep: true)) with { OtherReferrers = search.OtherReferrers };
 
         // "Not signed" is a statement about an image that is there.
         if (verdict.Signatures.Count == 0 && mayBeMissing)

@@ -44,12 +44,12 @@ public sealed class KeylessPreflight : SigningTask
     {
         string asked = Setting.OneOf(nameof(SignContainer), SignContainer, "false", "true", "auto");
         bool stages = Setting.IsTrue(nameof(SignContainerBeforeTagging), SignContainerBeforeTagging);
+        Setting.IsTrue(nameof(VerifyContainerBaseImage), VerifyContainerBaseImage);
         if (!PublishesContainer)
         {
             return;
         }
         // These mean something without a signature, too.
-        Setting.NotYetTrue(nameof(VerifyContainerBaseImage), VerifyContainerBaseImage);
         RefuseAttestations();
         if (asked == "false" || FoundBeforeBuild == "false")
         {

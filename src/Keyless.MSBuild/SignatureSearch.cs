@@ -50,6 +50,9 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
 
     private const string AnyBundleType = "application/vnd.dev.sigstore.bundle";
 
+    /// <summary>Types of what is no signature, to be named: a stranger chooses how many there are.</summary>
+    private const int MostOtherTypes = 32;
+
     // cosign's first releases of the format wrote the version as a parameter.
     private static readonly string[] BundleTypes = [ImageSigner.BundleMediaType, "application/vnd.dev.sigstore.bundle+json;version=0.3"];
 
@@ -57,8 +60,12 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
     private readonly ConcurrentDictionary<Digest, bool> seen = new();
     private readonly ConcurrentDictionary<Digest, byte[]> payloads = new();
     private readonly ReadAhead ahead = new();
+    private readonly HashSet<string> otherReferrers = new(StringComparer.Ordinal);
     private RegistryException? unread;
     private long bytes;
+
+    /// <summary>Artifact types of the referrers that were read and are no signatures, as their manifests say.</summary>
+    public IReadOnlyCollection<string> OtherReferrers => otherReferrers;
 
     /// <summary>
     /// One after the other: whoever has found what he wanted reads no further. The first is fetched alone, since it is mostly the one; whoever goes
@@ -73,6 +80,11 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
             await foreach (Referrer referrer in ahead.Over(list, ReadReferrerAsync, cancel))
             {
                 unread ??= referrer.Unread;
+                if (otherReferrers.Count < MostOtherTypes && referrer.OtherType is { } other)
+                {
+                    otherReferrers.Add(other);
+                }
+
                 if (referrer.Signature is { } signature)
                 {
                     yield return signature;
@@ -181,7 +193,8 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
 
         return format switch
         {
-            null => new Referrer(reference),
+            // image-spec, "Guidelines for Artifact Usage": without an artifact type the config's is it.
+            null => new Referrer(reference) { OtherType = manifest.ArtifactType ?? manifest.Config?.MediaType },
             "bundle" => new Referrer(reference) { Signature = await ReadBundleAsync(reference, manifest, cancel) },
             _ => new Referrer(reference) { Layers = manifest.Layers },
         };
@@ -194,6 +207,9 @@ internal sealed class SignatureSearch(Registry registry, string name, Digest ima
 
         /// <summary>Each may be a signature.</summary>
         public IReadOnlyList<Descriptor> Layers { get; init; } = [];
+
+        /// <summary>The type of what is no signature.</summary>
+        public string? OtherType { get; init; }
 
         /// <summary>It is there, and nobody knows what it is.</summary>
         public RegistryException? Unread { get; init; }

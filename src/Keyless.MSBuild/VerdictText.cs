@@ -7,6 +7,9 @@ namespace Keyless.MSBuild;
 /// <summary>Verdicts in words: one line for an error, a line for each signature, and a file that has it all.</summary>
 internal static class VerdictText
 {
+    /// <summary>notaryproject/specifications, "OCI Signatures": the artifact type of a signature's manifest.</summary>
+    private const string NotarySignature = "application/vnd.cncf.notary.signature";
+
     /// <summary>The image as asked, and the digest that it was.</summary>
     public static string Name(ImageVerdict verdict) =>
         verdict.Image.Digest == verdict.Digest ? verdict.Image.Text : $"{verdict.Image} ({verdict.Digest})";
@@ -31,11 +34,16 @@ internal static class VerdictText
         SignatureVerdict? nearest = verdict.Signatures.FirstOrDefault(signature => ReferenceEquals(signature.Refusal, verdict.Refusal));
         return (verdict.Refusal, nearest) switch
         {
-            (null, _) => $"{Name(verdict)} is not signed: its registry has no Sigstore bundle attached to it, and no signature of cosign's older forms",
+            (null, _) => $"{Name(verdict)} is not signed: its registry has no Sigstore bundle attached to it, and no signature of cosign's older forms{Others(verdict)}",
             ({ } all, null) => $"{Name(verdict)}: {all.Message} ({all.Reason})",
             ({ } refusal, _) => $"{Name(verdict)}: {Count(verdict.Signatures.Count)} ({nearest.Format}){By(refusal.Signer)} is refused ({refusal.Reason}): {refusal.Message}",
         };
     }
+
+    /// <summary>Signed all the same, by another standard: Microsoft's own images are. Empty where that is not so.</summary>
+    private static string Others(ImageVerdict verdict) => verdict.OtherReferrers.Contains(NotarySignature)
+        ? "; it has Notary Project signatures, which Keyless.MSBuild does not verify: verify it with notation and name it by its digest, or copy it into a registry of yours and sign it there"
+        : "";
 
     /// <summary>What became of one signature.</summary>
     public static string Line(SignatureVerdict signature) => signature.Refusal is { } refusal

@@ -40,7 +40,7 @@ public abstract class VerifyingTask : SigstoreTask
 
     public string ContainerSigningCIOutput { get; set; } = "";
 
-    /// <summary>Where the list of all refused signatures is kept, in <c>keyless/refused-images.txt</c>.</summary>
+    /// <summary>Where the list of all refused signatures is kept, in <c>keyless/</c>.</summary>
     public string IntermediateOutputPath { get; set; } = "";
 
     /// <summary>Where signatures are looked for instead of beside each image, <c>registry/repository</c>.</summary>
@@ -50,6 +50,12 @@ public abstract class VerifyingTask : SigstoreTask
 
     /// <summary>The public target that has the images verified; in a report it tells apart what one project asks for.</summary>
     private protected abstract string TargetName { get; }
+
+    /// <summary>What the images are to the build, before their names in what is said of them; empty where they are just images.</summary>
+    private protected virtual string Role => "";
+
+    /// <summary>The file, below <c>keyless/</c>, with all refused signatures.</summary>
+    private protected virtual string ListOfRefused => "refused-images.txt";
 
     /// <summary>Reads what is asked, looks for signatures of all images side by side, and says of each what became of it.</summary>
     /// <param name="read">The images, in the order in which they are to be spoken of.</param>
@@ -179,7 +185,7 @@ public abstract class VerifyingTask : SigstoreTask
     /// <returns>The file's path as people read it; empty where there is nothing to keep, or no place.</returns>
     private string KeepRefused(IReadOnlyList<ImageVerdict> refused)
     {
-        string path = Path.Combine(OwnFolder, "refused-images.txt");
+        string path = Path.Combine(OwnFolder, ListOfRefused);
         string file = PathOf(nameof(IntermediateOutputPath), path);
         try
         {
@@ -228,7 +234,8 @@ public abstract class VerifyingTask : SigstoreTask
                 string within = outcome.Verdicts.Count == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", with {outcome.Verdicts.Count - 1} manifests in it");
                 string from = outcome.Verdicts.All(verdict => verdict.IsKept) ? ", kept from an earlier build" : "";
                 Quorum quorum = outcome.Verdicts[0].Quorum!;
-                Say(MessageImportance.High, $"{ProjectName} -> {outcome.Verdicts[0].Pinned} (verified: signed {string.Join(", ", quorum.Signatures.Select(signature => VerdictText.Accepted(signature.Signature)))}{within}{from})");
+                string image = Role.Length == 0 ? $"{ProjectName} -> {outcome.Verdicts[0].Pinned}" : $"Keyless.MSBuild: {Role}{outcome.Verdicts[0].Pinned}";
+                Say(MessageImportance.High, $"{image} (verified: signed {string.Join(", ", quorum.Signatures.Select(signature => VerdictText.Accepted(signature.Signature)))}{within}{from})");
             }
         }
 
@@ -243,7 +250,7 @@ public abstract class VerifyingTask : SigstoreTask
     {
         ImageOutcome first = alike[0];
         Diagnostic problem = first.Problem!;
-        string text = problem.Text;
+        string text = $"{Role}{problem.Text}";
         if (alike.Select(outcome => outcome.Image.Reference.Text).Distinct(StringComparer.Ordinal).Count() - 1 is > 0 and int others)
         {
             text += string.Create(CultureInfo.InvariantCulture, $" (and {others} more of its images)");

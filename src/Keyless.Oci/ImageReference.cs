@@ -106,6 +106,12 @@ public sealed partial class ImageReference
     /// <summary>This repository at a digest, spelled as its name was typed and without a tag: <c>registry/repo@sha256:…</c>.</summary>
     public string Pinned(Digest digest) => $"{typedName}@{digest}";
 
+    /// <summary>
+    /// This repository at a digest with its tag kept, for people to read: <c>registry/repo:tag@sha256:…</c>. Registry and repository are spelled out, so
+    /// that nobody with other rules for short names takes it for another image.
+    /// </summary>
+    public string PinnedWithTag(Digest digest) => $"{Registry}/{Repository}{(Tag is null ? "" : $":{Tag}")}@{digest}";
+
     public override string ToString() => Text;
 
     internal static bool IsTag(string tag) => TagGrammar().IsMatch(tag);

@@ -15,21 +15,23 @@ internal static class BaseImage
     public const string Repository = "keyless/base";
     public const string Tag = "1";
 
-    public static void PushTo(Registry registry)
+    /// <param name="text">What is in its one file: another text is another image.</param>
+    /// <returns>The digest of the index.</returns>
+    public static string PushTo(Registry registry, string repository = Repository, string tag = Tag, string text = "An empty base image of Keyless.Sandbox, for trials and tests.\n")
     {
-        byte[] tar = Layer();
+        byte[] tar = Layer(text);
         byte[] layer = Compress(tar);
         var index = new JsonObject
         {
             ["schemaVersion"] = 2,
             ["mediaType"] = RegistryManifest.OciIndex,
-            ["manifests"] = new JsonArray(Push(registry, "amd64", tar, layer), Push(registry, "arm64", tar, layer)),
+            ["manifests"] = new JsonArray(Push(registry, repository, "amd64", tar, layer), Push(registry, repository, "arm64", tar, layer)),
         };
-        registry.PutManifest(Repository, Tag, Bytes(index), RegistryManifest.OciIndex);
+        return registry.PutManifest(repository, tag, Bytes(index), RegistryManifest.OciIndex);
     }
 
     /// <returns>The descriptor for the index.</returns>
-    private static JsonObject Push(Registry registry, string architecture, byte[] tar, byte[] layer)
+    private static JsonObject Push(Registry registry, string repository, string architecture, byte[] tar, byte[] layer)
     {
         byte[] config = Bytes(new JsonObject
         {
@@ -45,20 +47,20 @@ internal static class BaseImage
         {
             ["schemaVersion"] = 2,
             ["mediaType"] = RegistryManifest.OciImage,
-            ["config"] = Descriptor("application/vnd.oci.image.config.v1+json", registry.PutBlob(Repository, config), config),
-            ["layers"] = new JsonArray(Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", registry.PutBlob(Repository, layer), layer)),
+            ["config"] = Descriptor("application/vnd.oci.image.config.v1+json", registry.PutBlob(repository, config), config),
+            ["layers"] = new JsonArray(Descriptor("application/vnd.oci.image.layer.v1.tar+gzip", registry.PutBlob(repository, layer), layer)),
         });
-        JsonObject descriptor = Descriptor(RegistryManifest.OciImage, registry.PutManifest(Repository, null, manifest, RegistryManifest.OciImage), manifest);
+        JsonObject descriptor = Descriptor(RegistryManifest.OciImage, registry.PutManifest(repository, null, manifest, RegistryManifest.OciImage), manifest);
         descriptor["platform"] = new JsonObject { ["architecture"] = architecture, ["os"] = "linux" };
         return descriptor;
     }
 
-    private static byte[] Layer()
+    private static byte[] Layer(string content)
     {
         var bytes = new MemoryStream();
         using (var tar = new TarWriter(bytes, TarEntryFormat.Ustar))
         {
-            using var text = new MemoryStream(Encoding.UTF8.GetBytes("An empty base image of Keyless.Sandbox, for trials and tests.\n"));
+            using var text = new MemoryStream(Encoding.UTF8.GetBytes(content));
             // A fixed time: the same base image, and the same digest, every time the sandbox starts.
             tar.WriteEntry(new UstarTarEntry(TarEntryType.RegularFile, "keyless-base.txt") { DataStream = text, ModificationTime = DateTimeOffset.UnixEpoch });
         }

@@ -6,23 +6,23 @@ namespace Keyless.MSBuild.Tests;
 
 /// <summary>
 /// <c>SignContainerBeforeTagging</c> in every shape of a real <c>dotnet publish</c>. The registry remembers each moment a tag moved, and what referred
-/// to the digest then. The projects are built once; the rows publish with <c>--no-build</c>.
+/// to the digest then.
 /// </summary>
 [TestClass]
 public sealed class BeforeTaggingPublishTests
 {
     private const string Staging = "keyless-staging-";
 
-    private static readonly TemporaryFolder Folder = new();
-    private static readonly Lazy<Task> Building = new(BuildAsync);
-
-    // Publishing writes into obj/ even without building.
-    private static readonly SemaphoreSlim OnePublish = new(1, 1);
+    // Somebody's own target after the push.
+    private const string AfterTargets = """
+        <Project>
+          <Target Name="_LookAfterwards" AfterTargets="PublishContainer" Condition="'$(_IsMultiRIDBuild)' != 'false'">
+            <ItemGroup><SeenAfterwards Include="@(ContainerImageTags)" /></ItemGroup>
+          </Target>
+        </Project>
+        """;
 
     public required TestContext TestContext { get; init; }
-
-    [ClassCleanup]
-    public static void Remove() => Folder.Dispose();
 
     [TestMethod]
     [DataRow(false, false, "1.0", "OCI")]
@@ -132,62 +132,11 @@ public sealed class BeforeTaggingPublishTests
 
     private static bool IsStaging(TagMove move) => move.Tag.StartsWith(Staging, StringComparison.Ordinal);
 
-    private static async Task<DotNetResult> PublishAsync(World world, bool byProfile, bool severalRuntimes, string tags, string format, params string[] more)
-    {
-        await Building.Value;
-        await OnePublish.WaitAsync();
-        try
-        {
-            return await DotNet.RunAsync(
-                Folder[byProfile ? "web" : "console"],
-                [
-                    "publish", "--no-build", "-tl:off", byProfile ? "-p:PublishProfile=DefaultContainer" : "-t:PublishContainer", .. Offline, .. severalRuntimes ? Runtimes : [], .. more,
-                    $"-p:ContainerImageTags=\"{tags}\"", $"-p:ContainerImageFormat={format}", "-p:ContainerRepository=app", $"-p:ContainerRegistry={world.Sandbox.RegistryHost}",
-                    $"-p:ContainerBaseImage={world.Sandbox.BaseImage}", $"-p:SigstoreInstance={world.PathOf("client_trust_config.json")}", "-p:ContainerSigningRetryBudget=00:00:00",
-                    $"-p:CustomAfterMicrosoftCommonTargets={Folder["after.targets"]}",
-                    "-getItem:SignedContainer", "-getItem:ContainerImageTags", "-getItem:GeneratedContainerName", "-getItem:SeenAfterwards",
-                ],
-                (await Setup.FeedAsync()).Environment.Concat(world.Environment).ToDictionary(),
-                CancellationToken.None);
-        }
-        finally
-        {
-            OnePublish.Release();
-        }
-    }
-
-    private static string[] Runtimes => ["-p:RuntimeIdentifiers=\"linux-x64;linux-arm64\""];
-
-    // Several runtimes want packs that a framework-dependent program does not need.
-    private static string[] Offline => ["-p:UseAppHost=false", "-p:EnableRuntimePackDownload=false", "-p:EnableAppHostPackDownload=false"];
-
-    private static async Task BuildAsync()
-    {
-        Folder.CopyFromRepository("samples/HelloContainer", "console");
-        Folder.CopyFromRepository("samples/HelloContainer", "web");
-        Directory.CreateDirectory(Folder["feed"]);
-        string project = Folder["web/HelloContainer.csproj"];
-        await File.WriteAllTextAsync(project, (await File.ReadAllTextAsync(project)).Replace("Microsoft.NET.Sdk\"", "Microsoft.NET.Sdk.Web\"", StringComparison.Ordinal));
-        // Somebody's own target after the push.
-        Folder.Write("after.targets", """
-            <Project>
-              <Target Name="_LookAfterwards" AfterTargets="PublishContainer" Condition="'$(_IsMultiRIDBuild)' != 'false'">
-                <ItemGroup><SeenAfterwards Include="@(ContainerImageTags)" /></ItemGroup>
-              </Target>
-            </Project>
-            """);
-        foreach (string folder in (string[])["console", "web"])
-        {
-            await BuildAsync(folder, ["-restore", .. Runtimes]);
-            await BuildAsync(folder, ["-p:RuntimeIdentifier=linux-x64", "-p:SelfContained=false", .. Runtimes]);
-            await BuildAsync(folder, ["-p:RuntimeIdentifier=linux-arm64", "-p:SelfContained=false", .. Runtimes]);
-        }
-    }
-
-    private static async Task BuildAsync(string folder, string[] how)
-    {
-        DotNetResult build = await DotNet.RunAsync(
-            Folder[folder], ["msbuild", "-t:Build", "-tl:off", "-p:Configuration=Release", .. Offline, .. how], (await Setup.FeedAsync()).Environment, CancellationToken.None);
-        Assert.AreEqual(0, build.ExitCode, build.ToString());
-    }
+    private static Task<DotNetResult> PublishAsync(World world, bool byProfile, bool severalRuntimes, string tags, string format, params string[] more) => Shapes.PublishAsync(
+        world, byProfile, severalRuntimes,
+        [
+            .. more, $"-p:ContainerImageTags=\"{tags}\"", $"-p:ContainerImageFormat={format}", $"-p:ContainerBaseImage={world.Sandbox.BaseImage}",
+            "-getItem:SignedContainer", "-getItem:ContainerImageTags", "-getItem:GeneratedContainerName", "-getItem:SeenAfterwards",
+        ],
+        AfterTargets);
 }

@@ -16,6 +16,7 @@ public sealed class Setup
     public static async Task Clean()
     {
         await Samples.CleanAsync();
+        Shapes.Clean();
         if (Packing.IsValueCreated)
         {
             (await Packing.Value).Dispose();

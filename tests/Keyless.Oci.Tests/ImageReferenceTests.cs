@@ -37,6 +37,22 @@ public sealed class ImageReferenceTests
         Assert.AreEqual(expected + Digest.Of("{}"u8), ImageReference.Parse(text).Pinned(Digest.Of("{}"u8)));
 
     [TestMethod]
+    [DataRow("ghcr.io/org/app:1.0", "ghcr.io/org/app:1.0@")]
+    [DataRow("ghcr.io/org/app", "ghcr.io/org/app:latest@")]
+    [DataRow("ghcr.io/org/app@" + Hash, "ghcr.io/org/app@")]
+    [DataRow("localhost:5000/app:1@" + Hash, "localhost:5000/app:1@")]
+    [DataRow("Registry.Example.COM/app:1", "registry.example.com/app:1@")]
+    [DataRow("app:1", "docker.io/library/app:1@")]
+    [DataRow("org/app", "docker.io/org/app:latest@")]
+    public void Is_pinned_with_its_tag_and_all_that_was_left_out(string text, string expected)
+    {
+        string pinned = ImageReference.Parse(text).PinnedWithTag(Digest.Of("{}"u8));
+
+        Assert.AreEqual(expected + Digest.Of("{}"u8), pinned);
+        Assert.AreEqual(pinned, ImageReference.Parse(pinned).PinnedWithTag(Digest.Of("{}"u8)));
+    }
+
+    [TestMethod]
     [DataRow("", "empty")]
     [DataRow("ghcr.io/Org/app", "lower case")]
     [DataRow("App", "lower case")]

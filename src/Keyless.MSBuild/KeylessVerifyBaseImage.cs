@@ -1,0 +1,69 @@
+using Keyless.Oci;
+using Microsoft.Build.Framework;
+
+namespace Keyless.MSBuild;
+
+/// <summary>
+/// Verifies the image that a published one is built on, before it is pulled, and says by which reference nothing but what was verified is pulled.
+/// </summary>
+[MSBuildMultiThreadableTask]
+public sealed class KeylessVerifyBaseImage : VerifyingTask
+{
+    /// <summary>The property that asks for it.</summary>
+    [Required]
+    public string VerifyContainerBaseImage { get; set; } = "";
+
+    /// <summary>As the project has it, or as the SDK chose it.</summary>
+    public string ContainerBaseImage { get; set; } = "";
+
+    /// <summary>The name of the policy that says who may have signed it.</summary>
+    public string ContainerBaseImageTrustPolicy { get; set; } = "";
+
+    /// <summary><c>registry/repository:tag@digest</c>; empty where the image does not satisfy its policy and that is a warning.</summary>
+    [Output]
+    public string PinnedBaseImage { get; set; } = "";
+
+    /// <summary>The digest in <see cref="PinnedBaseImage"/>.</summary>
+    [Output]
+    public string PinnedBaseDigest { get; set; } = "";
+
+    private protected override string TargetName => nameof(VerifyContainerBaseImage);
+
+    private protected override string Role => $"the base image ({nameof(ContainerBaseImage)}) ";
+
+    private protected override string ListOfRefused => "refused-base-image.txt";
+
+    private protected override async Task RunAsync(CancellationToken cancel)
+    {
+        if (!Setting.IsTrue(nameof(VerifyContainerBaseImage), VerifyContainerBaseImage))
+        {
+            return;
+        }
+
+        ImageOutcome outcome = (await VerifyAsync(policies => [Read(policies)], cancel))[0];
+        if (outcome.IsVerified)
+        {
+            ImageVerdict verdict = outcome.Verdicts[0];
+            PinnedBaseImage = verdict.Image.PinnedWithTag(verdict.Digest);
+            PinnedBaseDigest = verdict.Digest.ToString();
+        }
+    }
+
+    private ImageToVerify Read(TrustPolicies policies)
+    {
+        if (ContainerBaseImageTrustPolicy.Length == 0)
+        {
+            throw new ConfigurationException(Diagnostics.NoIdentityInPolicy,
+                $"{nameof(VerifyContainerBaseImage)} is true and {nameof(ContainerBaseImageTrustPolicy)} is empty; it is the name of the ContainerTrustPolicy that says who may have signed the base image");
+        }
+
+        try
+        {
+            return new ImageToVerify(ImageReference.Parse(ContainerBaseImage), policies.Named(nameof(ContainerBaseImageTrustPolicy), ContainerBaseImageTrustPolicy), Recursive: false, []);
+        }
+        catch (FormatException e)
+        {
+            throw new ConfigurationException(Diagnostics.MalformedReference, $"{nameof(ContainerBaseImage)} '{ContainerBaseImage}' cannot be used: {e.Message}", e);
+        }
+    }
+}
