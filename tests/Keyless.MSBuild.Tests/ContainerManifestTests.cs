@@ -104,7 +104,7 @@ public sealed class ContainerManifestTests
         CollectionAssert.AreEqual(manifest.Images.Select(image => image.Reference.Digest ?? DigestOf(image)).ToArray(), again.Images.Select(image => image.Reference.Digest!).ToArray());
         CollectionAssert.AreEqual(pinned, again.Pin(image => image.Reference.Digest), "what is pinned is not pinned again");
         string kind = Path.GetFileName(file).Split('-', '.')[0];
-        CollectionAssert.AreEqual(
+        Assert.AreEqual(
             PlainReader.ImagesOf(kind, File.ReadAllText(Repository.PathTo(file)).TrimStart('\ufeff')).Count,
             PlainReader.ImagesOf(kind, Encoding.UTF8.GetString(pinned).TrimStart('\ufeff')).Count);
     }
@@ -120,7 +120,7 @@ public sealed class ContainerManifestTests
             return null;
         });
 
-        CollectionAssert.AreEqual(new[] { "services.web.image", "services.plain.image", "services.other.image", "services.named.image" }, asked);
+        Assert.AreSequenceEqual(["services.web.image", "services.plain.image", "services.other.image", "services.named.image"], asked);
     }
 
     [TestMethod]

@@ -27,13 +27,15 @@ public sealed class ManifestPropertyTests
 
     private sealed record Sample(Kind Kind, Entry[] Entries, string LineEnd, bool Mark, int Indent);
 
+    private static Gen<string> OneOf(params string[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
+
     private static readonly Gen<Entry> Entries = Gen.Select(
-        Gen.OneOfConst("nginx", "team/app", "ghcr.io/team/app", "localhost:5000/a__b/c-d--e/f.g_h", "Registry.Example.COM/team/app", "[::1]:5000/app"),
-        Gen.OneOfConst("v1", "1.2.3", "latest", "1.0-rc.1", "20261126-abc"),
+        OneOf("nginx", "team/app", "ghcr.io/team/app", "localhost:5000/a__b/c-d--e/f.g_h", "Registry.Example.COM/team/app", "[::1]:5000/app"),
+        OneOf("v1", "1.2.3", "latest", "1.0-rc.1", "20261126-abc"),
         Gen.Int[0, Styles - 1], Gen.Int[0, 12], Gen.Bool, (name, tag, style, depth, comment) => new Entry(name, tag, style, depth, comment));
 
     private static readonly Gen<Sample> Samples = Gen.Select(
-        Gen.Enum<Kind>(), Entries.Array[1, 6], Gen.OneOfConst("\n", "\r\n", "\r"), Gen.Bool, Gen.Int[1, 4], (kind, entries, end, mark, indent) => new Sample(kind, entries, end, mark, indent));
+        Gen.Enum<Kind>(), Entries.Array[1, 6], OneOf("\n", "\r\n", "\r"), Gen.Bool, Gen.Int[1, 4], (kind, entries, end, mark, indent) => new Sample(kind, entries, end, mark, indent));
 
     [TestMethod]
     public void Everything_is_found_where_it_was_written() => Properties.Holds(Samples, 400, sample =>

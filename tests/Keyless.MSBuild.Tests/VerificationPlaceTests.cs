@@ -10,14 +10,13 @@ namespace Keyless.MSBuild.Tests;
 
 /// <summary>Where a verdict points: at files and lines, in SARIF, in annotations, and in the other reports.</summary>
 [TestClass]
-public sealed class VerificationPlaceTests
+public sealed class VerificationPlaceTests : IDisposable
 {
     private const string Hash = "sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f";
 
     private readonly TemporaryFolder folder = new();
 
-    [TestCleanup]
-    public void Clean() => folder.Dispose();
+    public void Dispose() => folder.Dispose();
 
     [TestMethod]
     public void Points_at_the_line_that_names_the_image_and_mentions_the_others()
@@ -125,7 +124,7 @@ public sealed class VerificationPlaceTests
 
         string[] rules = [.. run["tool"]!["driver"]!["rules"]!.AsArray().Select(rule => (string)rule!["id"]!)];
         CollectionAssert.AreEqual(rules.Order(StringComparer.Ordinal).Distinct().ToArray(), rules);
-        CollectionAssert.AreEqual(new[] { "KEYLESS3003", "KEYLESS4002", "KEYLESS5012" }, run["results"]!.AsArray().Select(result => rules[(int)result!["ruleIndex"]!]).ToArray());
+        Assert.AreSequenceEqual(["KEYLESS3003", "KEYLESS4002", "KEYLESS5012"], run["results"]!.AsArray().Select(result => rules[(int)result!["ruleIndex"]!]).ToArray());
         Assert.IsTrue(run["results"]!.AsArray().All(result => (string?)result!["ruleId"] == rules[(int)result["ruleIndex"]!]));
     }
 
@@ -139,7 +138,7 @@ public sealed class VerificationPlaceTests
         JsonNode run = JsonNode.Parse(sarif.Merge(Encoding.UTF8.GetBytes(other), Project("Deploy", [Missing("registry.example/team/app:1.0")]), folder.Path))!["runs"]![0]!;
 
         string[] rules = [.. run["tool"]!["driver"]!["rules"]!.AsArray().Select(rule => (string)rule!["id"]!)];
-        CollectionAssert.AreEqual(new[] { "KEYLESS4999", "KEYLESS3003" }, run["results"]!.AsArray().Select(result => rules[(int)result!["ruleIndex"]!]).ToArray());
+        Assert.AreSequenceEqual(["KEYLESS4999", "KEYLESS3003"], run["results"]!.AsArray().Select(result => rules[(int)result!["ruleIndex"]!]).ToArray());
     }
 
     [TestMethod]

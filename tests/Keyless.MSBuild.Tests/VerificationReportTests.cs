@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Json.Schema;
-using Keyless.Sandbox;
 using Keyless.Testing;
 using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
