@@ -85,7 +85,7 @@ public sealed record Fault
     /// <summary>The part gets the request only after this time.</summary>
     public static Fault Slow(TimeSpan time) => new("slow", async request =>
     {
-        await Task.Delay(time, request.Context.RequestAborted);
+        await Task.Delay(time, request.Time, request.Context.RequestAborted);
         await request.Next(request.Context);
     });
 
@@ -98,7 +98,7 @@ public sealed record Fault
         await response.Body.FlushAsync(request.Context.RequestAborted);
         foreach (byte[] piece in body.Chunk((body.Length / Pieces) + 1))
         {
-            await Task.Delay(time / Pieces, request.Context.RequestAborted);
+            await Task.Delay(time / Pieces, request.Time, request.Context.RequestAborted);
             await response.Body.WriteAsync(piece, request.Context.RequestAborted);
             await response.Body.FlushAsync(request.Context.RequestAborted);
         }

@@ -54,7 +54,7 @@ public sealed class LoopbackServer : IAsyncDisposable
 
     /// <param name="part">Name in <see cref="Traffic"/>.</param>
     /// <param name="port">0 for any free one.</param>
-    /// <param name="time">For the times in <paramref name="traffic"/> only.</param>
+    /// <param name="time">For the times in <paramref name="traffic"/>, and for those of <see cref="Faults"/>.</param>
     /// <param name="map">Adds the part's routes.</param>
     /// <param name="largestBody">Bytes; longer requests are answered with 413.</param>
     /// <exception cref="IOException">The port is taken.</exception>
@@ -134,7 +134,7 @@ public sealed class LoopbackServer : IAsyncDisposable
         _ = Task.Run(async () =>
         {
             await StopAsync();
-            await Task.Delay(down);
+            await Task.Delay(down, time);
             await RestartAsync();
         });
         try

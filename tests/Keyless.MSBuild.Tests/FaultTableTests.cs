@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Keyless.Sandbox;
@@ -78,11 +77,11 @@ public sealed partial class FaultTableTests
         KeylessSignContainer task = Sign(world, image, budget: Lasting.ContainsKey(fault) ? "00:00:03" : "00:00:20");
         LoopbackServer server = world.Sandbox.Servers.Single(server => server.Part == part);
         server.Faults.Add(FaultOf(part, fault));
-        var watch = Stopwatch.StartNew();
+        long began = world.Time.GetTimestamp();
 
         bool signs = task.Execute();
 
-        string took = string.Create(CultureInfo.InvariantCulture, $"{watch.Elapsed.TotalSeconds:F1} s");
+        string took = string.Create(CultureInfo.InvariantCulture, $"{world.Time.GetElapsedTime(began).TotalSeconds:F1} s");
         string log = World.Log(task);
         Assert.AreEqual(code == Signs, signs, log);
         Assert.DoesNotContain("   at ", log);

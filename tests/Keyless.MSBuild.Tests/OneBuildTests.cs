@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Keyless.Sandbox;
 using Keyless.Testing;
 
 namespace Keyless.MSBuild.Tests;
@@ -82,14 +81,13 @@ public sealed partial class OneBuildTests
     public async Task A_certificate_that_is_about_to_end_is_not_used_again()
     {
         var clock = new ShiftedClock();
-        await using World world = await World.StartAsync(TestContext.CancellationToken, new SandboxOptions { TimeProvider = clock });
+        await using World world = await World.StartAsync(TestContext.CancellationToken, time: clock);
         using var build = new SharedBuild();
         var asked = new List<int>();
         foreach (double minutes in new[] { 0, 7, 8.5, 9 })
         {
             clock.Shift = TimeSpan.FromMinutes(minutes);
             KeylessSignContainer task = SignIn(build, world);
-            task.Time = clock;
             Assert.IsTrue(task.Execute(), World.Log(task));
             asked.Add(Asked(world, "fulcio"));
         }

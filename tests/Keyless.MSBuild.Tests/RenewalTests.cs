@@ -13,7 +13,7 @@ public sealed class RenewalTests
     [TestMethod]
     public async Task Goes_on_under_a_new_certificate_when_the_first_comes_to_its_end()
     {
-        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        await using World world = await World.StartAsync(TestContext.CancellationToken, time: TimeProvider.System);
         string image = world.Push();
         KeylessSignContainer task = WaitForTheLog(world, image);
 
@@ -33,7 +33,7 @@ public sealed class RenewalTests
     [TestMethod]
     public async Task Names_what_is_not_signed_when_a_given_token_comes_to_its_end()
     {
-        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        await using World world = await World.StartAsync(TestContext.CancellationToken, time: TimeProvider.System);
         string image = world.Push();
         world.Environment.Clear();
         world.Environment["SIGSTORE_ID_TOKEN"] = world.Sandbox.Issuer.CreateToken(lifetime: TimeSpan.FromSeconds(68));

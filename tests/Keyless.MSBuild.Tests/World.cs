@@ -14,14 +14,17 @@ internal sealed class World : IAsyncDisposable
 {
     private readonly TemporaryFolder folder = new();
 
-    private World(SandboxHost sandbox)
+    private World(SandboxHost sandbox, TimeProvider time)
     {
-        Sandbox = sandbox;
+        (Sandbox, Time) = (sandbox, time);
         Environment = sandbox.Environment.ToDictionary(StringComparer.Ordinal);
         sandbox.WriteTo(folder.Path);
     }
 
     public SandboxHost Sandbox { get; }
+
+    /// <summary>Of the sandbox and of every task.</summary>
+    public TimeProvider Time { get; }
 
     public TemporaryFolder Folder => folder;
 
@@ -33,8 +36,12 @@ internal sealed class World : IAsyncDisposable
 
     public string Signer => Sandbox.Issuer.CertificateIdentity;
 
-    public static async Task<World> StartAsync(CancellationToken cancel, SandboxOptions? options = null) =>
-        new(await SandboxHost.StartAsync(options, cancel));
+    /// <param name="time">The clock; null: one on which waits are short.</param>
+    public static async Task<World> StartAsync(CancellationToken cancel, SandboxOptions? options = null, TimeProvider? time = null)
+    {
+        time ??= new LeapingClock();
+        return new(await SandboxHost.StartAsync((options ?? new SandboxOptions()) with { TimeProvider = time }, cancel), time);
+    }
 
     /// <summary>Puts an image into the registry that nobody has seen before.</summary>
     /// <returns><c>localhost:PORT/repository@sha256:…</c></returns>
@@ -71,6 +78,7 @@ internal sealed class World : IAsyncDisposable
     {
         BuildEngine = new RecordingEngine(),
         EnvironmentVariable = Environment.GetValueOrDefault,
+        Time = Time,
         ProjectName = "Hello",
         ProjectDirectory = folder.Path,
         ContainersToSign = [.. references.Select(reference => new TaskItem(reference))],
@@ -84,6 +92,7 @@ internal sealed class World : IAsyncDisposable
     {
         BuildEngine = new RecordingEngine(),
         EnvironmentVariable = Environment.GetValueOrDefault,
+        Time = Time,
         ProjectName = "Deploy",
         ProjectDirectory = folder.Path,
         ContainerImagesToVerify = images,
