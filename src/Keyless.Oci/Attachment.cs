@@ -46,36 +46,10 @@ public sealed record Attachment(
     }
 
     /// <summary>The referrers index with one more entry (distribution-spec "Pushing Manifests with Subject"). What others wrote stays as it is.</summary>
-    /// <param name="index">The bytes of the index so far, already checked; null to begin one.</param>
-    /// <exception cref="FormatException">What others wrote cannot be written again as it is.</exception>
-    internal static byte[] Append(ReadOnlyMemory<byte>? index, Descriptor referrer)
-    {
-        try
-        {
-            return Rewrite(index, referrer);
-        }
-        catch (Exception e) when (e is InvalidOperationException or JsonException)
-        {
-            // RFC 8259 §8.2: an escaped half of a surrogate pair is grammatical JSON, but no text. Members that nobody reads may have one.
-            throw new FormatException("malformed manifest: a member that is not Unicode text", e);
-        }
-    }
-
-    private static byte[] Rewrite(ReadOnlyMemory<byte>? index, Descriptor referrer)
-    {
-        JsonObject root = index is { } bytes
-            ? JsonNode.Parse(bytes.Span, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 32 })!.AsObject()
-            : new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciIndex, ["manifests"] = new JsonArray() };
-        root["manifests"]!.AsArray().Add((JsonNode)Entry(referrer));
-
-        using var written = new MemoryStream();
-        using (var json = new Utf8JsonWriter(written, Compact))
-        {
-            root.WriteTo(json);
-        }
-
-        return written.ToArray();
-    }
+    /// <param name="index">The index so far, already checked; null to begin one.</param>
+    internal static byte[] Append(Manifest? index, Descriptor referrer) => index is not null
+        ? ManifestText.Append(index.Bytes.Span, "manifests", Entry(referrer))
+        : ManifestText.Write(new JsonObject { ["schemaVersion"] = 2, ["mediaType"] = MediaTypes.OciIndex, ["manifests"] = new JsonArray(Entry(referrer)) });
 
     private static JsonObject Entry(Descriptor referrer)
     {

@@ -184,22 +184,9 @@ public sealed partial class Registry
         addsSlowly: false,
         cancel);
 
-    private byte[] Append(Manifest? index, Descriptor referrer, string tag)
-    {
-        if (index?.Manifests.Count >= Limits.IndexEntries)
-        {
-            throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the index already has {Limits.IndexEntries} entries");
-        }
-
-        try
-        {
-            return Attachment.Append(index?.Bytes, referrer);
-        }
-        catch (FormatException e)
-        {
-            throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, ManifestPath(tag), e.Message);
-        }
-    }
+    private byte[] Append(Manifest? index, Descriptor referrer, string tag) => index?.Manifests.Count >= Limits.IndexEntries
+        ? throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the index already has {Limits.IndexEntries} entries")
+        : Attachment.Append(index, referrer);
 
     private async Task<(Manifest Manifest, string? ETag)?> FindFallbackAsync(string tag, CancellationToken cancel)
     {

@@ -73,16 +73,14 @@ public sealed partial class Registry
             throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"the image already has {Limits.IndexEntries} signatures");
         }
 
-        byte[] config = layer.AppendToConfig(signatures?.Config is { } there ? await FindBlobAsync(there, cancel) : null, signatures?.Layers ?? []);
-        Digest digest = await PushBlobAsync(config, cancel);
-        try
+        byte[]? config = null;
+        if (signatures is null || SignatureLayer.ListsLayers(signatures.Config!))
         {
-            return (layer.AppendToManifest(signatures, digest, config.Length), signatures?.MediaType ?? MediaTypes.OciManifest);
+            config = layer.AppendToConfig(signatures is null ? null : await FindBlobAsync(signatures.Config!, cancel), signatures?.Layers ?? []);
+            await PushBlobAsync(config, cancel);
         }
-        catch (FormatException e)
-        {
-            throw Failed(RegistryFailure.Nonsense, HttpMethod.Get, ManifestPath(tag), e.Message);
-        }
+
+        return (layer.AppendToManifest(signatures, config), signatures?.MediaType ?? MediaTypes.OciManifest);
     }
 
     private async Task<(Manifest Manifest, string? ETag)?> FindSignaturesAsync(string tag, CancellationToken cancel)

@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -14,7 +13,6 @@ public sealed record SignatureLayer(string MediaType, ReadOnlyMemory<byte> Conte
     // Go's zero time: what cosign writes where nobody asks for another.
     private const string NoTime = "0001-01-01T00:00:00Z";
 
-    private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 32 };
 
     internal Digest Digest { get; } = Digest.Of(Content.Span);
@@ -23,66 +21,74 @@ public sealed record SignatureLayer(string MediaType, ReadOnlyMemory<byte> Conte
     internal bool IsIn(Manifest image) => image.Layers.Any(layer =>
         layer.Digest == Digest && layer.Annotations is { } there && Annotations.All(annotation => there.GetValueOrDefault(annotation.Key) == annotation.Value));
 
+    /// <summary>Whether this config is one that lists the layers. Another, such as OCI's empty one, is left alone.</summary>
+    internal static bool ListsLayers(Descriptor config) => config.MediaType is ConfigType or "application/vnd.docker.container.image.v1+json";
+
     /// <summary>The config with one more layer: as go-containerregistry writes it, a line of history and the digest of what is not compressed.</summary>
-    /// <param name="config">Of the image so far; null to begin one, or where what is there is none.</param>
+    /// <param name="config">
+    /// Of the image so far; null to begin one. Nobody decides anything by it, so one that is not what it should be, or cannot be written again, is made anew.
+    /// </param>
     /// <param name="before">The layers so far.</param>
     internal byte[] AppendToConfig(byte[]? config, IReadOnlyList<Descriptor> before)
     {
-        JsonObject root = config is not null && ReadConfig(config, before.Count) is { } there ? there : NewConfig(before);
-        root["history"]!.AsArray().Add((JsonNode)new JsonObject { ["created"] = NoTime });
-        root["rootfs"]!["diff_ids"]!.AsArray().Add((JsonNode)Digest.ToString());
-        return Write(root);
+        try
+        {
+            if (config is not null && ReadConfig(config, before.Count) is { } there)
+            {
+                return ManifestText.Write(WithLayer(there));
+            }
+        }
+        catch (Exception e) when (e is InvalidOperationException or JsonException)
+        {
+            // No JSON, or no text (RFC 8259 §8.2).
+        }
+
+        return ManifestText.Write(WithLayer(NewConfig(before)));
     }
 
     /// <summary>The image with one more layer. What others wrote stays as it is.</summary>
     /// <param name="image">Already checked; null to begin one.</param>
-    /// <exception cref="FormatException">What others wrote cannot be written again as it is.</exception>
-    internal byte[] AppendToManifest(Manifest? image, Digest config, int configSize)
+    /// <param name="config">The new content of its config; null where that stays.</param>
+    internal byte[] AppendToManifest(Manifest? image, byte[]? config)
     {
-        try
+        var layer = new JsonObject
         {
-            JsonObject root = image is not null
-                ? JsonNode.Parse(image.Bytes.Span, documentOptions: Strict)!.AsObject()
-                : new JsonObject
-                {
-                    ["schemaVersion"] = 2,
-                    ["mediaType"] = MediaTypes.OciManifest,
-                    ["config"] = new JsonObject { ["mediaType"] = ConfigType },
-                    ["layers"] = new JsonArray(),
-                };
-            root["config"]!["size"] = configSize;
-            root["config"]!["digest"] = config.ToString();
-            root["layers"]!.AsArray().Add((JsonNode)new JsonObject
+            ["mediaType"] = MediaType,
+            ["size"] = Content.Length,
+            ["digest"] = Digest.ToString(),
+            ["annotations"] = new JsonObject(Annotations.Select(annotation => KeyValuePair.Create<string, JsonNode?>(annotation.Key, JsonValue.Create(annotation.Value)))),
+        };
+        if (image is null)
+        {
+            return ManifestText.Write(new JsonObject
             {
-                ["mediaType"] = MediaType,
-                ["size"] = Content.Length,
-                ["digest"] = Digest.ToString(),
-                ["annotations"] = new JsonObject(Annotations.Select(annotation => KeyValuePair.Create<string, JsonNode?>(annotation.Key, JsonValue.Create(annotation.Value)))),
+                ["schemaVersion"] = 2,
+                ["mediaType"] = MediaTypes.OciManifest,
+                ["config"] = DescriptorOf(ConfigType, config!),
+                ["layers"] = new JsonArray(layer),
             });
-            return Write(root);
         }
-        catch (Exception e) when (e is InvalidOperationException or JsonException)
-        {
-            // RFC 8259 §8.2: an escaped half of a surrogate pair is grammatical JSON, but no text.
-            throw new FormatException("malformed manifest: a member that is not Unicode text", e);
-        }
+
+        byte[] added = ManifestText.Append(image.Bytes.Span, "layers", layer);
+        // Others may have written more of it, such as the content itself (image-spec "data"), which was of the old one.
+        return config is null ? added : ManifestText.Replace(added, "config", DescriptorOf(image.Config!.MediaType, config));
     }
 
-    /// <summary>Nobody decides anything by this config, so one that is not what it should be is made anew.</summary>
-    private static JsonObject? ReadConfig(byte[] config, int layers)
+    private static JsonObject DescriptorOf(string mediaType, byte[] content) =>
+        new() { ["mediaType"] = mediaType, ["size"] = content.Length, ["digest"] = Digest.Of(content).ToString() };
+
+    private JsonObject WithLayer(JsonObject config)
     {
-        try
-        {
-            return JsonNode.Parse(config, documentOptions: Strict) is JsonObject root && root["history"] is JsonArray history && history.Count == layers
-                && root["rootfs"] is JsonObject rootfs && rootfs["diff_ids"] is JsonArray ids && ids.Count == layers
-                ? root
-                : null;
-        }
-        catch (Exception e) when (e is InvalidOperationException or JsonException)
-        {
-            return null;
-        }
+        config["history"]!.AsArray().Add((JsonNode)new JsonObject { ["created"] = NoTime });
+        config["rootfs"]!["diff_ids"]!.AsArray().Add((JsonNode)Digest.ToString());
+        return config;
     }
+
+    private static JsonObject? ReadConfig(byte[] config, int layers) =>
+        JsonNode.Parse(config, documentOptions: Strict) is JsonObject root && root["history"] is JsonArray history && history.Count == layers
+            && root["rootfs"] is JsonObject rootfs && rootfs["diff_ids"] is JsonArray ids && ids.Count == layers
+            ? root
+            : null;
 
     private static JsonObject NewConfig(IReadOnlyList<Descriptor> before) => new()
     {
@@ -93,15 +99,4 @@ public sealed record SignatureLayer(string MediaType, ReadOnlyMemory<byte> Conte
         ["rootfs"] = new JsonObject { ["type"] = "layers", ["diff_ids"] = new JsonArray([.. before.Select(layer => JsonValue.Create(layer.Digest.ToString()))]) },
         ["config"] = new JsonObject(),
     };
-
-    private static byte[] Write(JsonObject root)
-    {
-        using var written = new MemoryStream();
-        using (var json = new Utf8JsonWriter(written, Compact))
-        {
-            root.WriteTo(json);
-        }
-
-        return written.ToArray();
-    }
 }
