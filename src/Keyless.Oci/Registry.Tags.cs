@@ -130,6 +130,8 @@ public sealed partial class Registry
     {
         // Each subject has a tag of its own; only what is attached to one subject waits for one another.
         SemaphoreSlim turn = turns.GetOrAdd(tag, _ => new SemaphoreSlim(1, 1));
+        bool wrote = false;
+        long began = 0;
         await turn.WaitAsync(cancel);
         try
         {
@@ -140,15 +142,9 @@ public sealed partial class Registry
                     await Task.Delay(Limits.TagDelay * Random.Shared.NextDouble(), settings.Time, cancel);
                 }
 
-                long began = settings.Time.GetTimestamp();
-                (Manifest Manifest, string? ETag)? current = await find(cancel);
-                if (attempt == 0 && current is { } there && isThere(there.Manifest))
-                {
-                    return;
-                }
-
-                Digest? written = current is { } mine && isThere(mine.Manifest) ? mine.Manifest.Digest : await WriteAsync(current);
-                if (written is not null && await StaysAsync(written, began))
+                // The reading is tried again with the writing: while we waited, somebody else may have written.
+                Digest? seen = await TryAsync(ReadAndWriteAsync, cancel);
+                if (seen is not null && (!wrote || await StaysAsync(seen, began)))
                 {
                     return;
                 }
@@ -161,16 +157,23 @@ public sealed partial class Registry
 
         throw Failed(RegistryFailure.Refused, HttpMethod.Put, ManifestPath(tag), $"the entry was lost {Limits.TagAttempts} times to other writers of this tag");
 
-        // Null where somebody else was faster.
-        async Task<Digest?> WriteAsync((Manifest Manifest, string? ETag)? current)
+        // What the tag holds with our entry in it; null where somebody else was faster.
+        async Task<Digest?> ReadAndWriteAsync(CancellationToken stop)
         {
-            (byte[] bytes, string mediaType) = await add(current?.Manifest, cancel);
+            began = settings.Time.GetTimestamp();
+            (Manifest Manifest, string? ETag)? current = await find(stop);
+            return current is { } there && isThere(there.Manifest) ? there.Manifest.Digest : await WriteAsync(current, stop);
+        }
+
+        async Task<Digest?> WriteAsync((Manifest Manifest, string? ETag)? current, CancellationToken stop)
+        {
+            (byte[] bytes, string mediaType) = await add(current?.Manifest, stop);
             if (bytes.Length > Limits.ManifestBytes)
             {
                 throw Failed(RegistryFailure.TooLarge, HttpMethod.Put, ManifestPath(tag), $"what it lists would be larger than {Limits.ManifestBytes} bytes");
             }
 
-            if (addsSlowly && (await find(cancel))?.Manifest.Digest != current?.Manifest.Digest)
+            if (addsSlowly && (await find(stop))?.Manifest.Digest != current?.Manifest.Digest)
             {
                 return null;
             }
@@ -178,13 +181,14 @@ public sealed partial class Registry
             var condition = Condition.ThatIsStill(current);
             try
             {
-                await PutManifestAsync(bytes, mediaType, RequireTag(tag), Digest.Of(bytes), condition, cancel);
+                wrote = true;
+                await PutManifestOnceAsync(bytes, mediaType, RequireTag(tag), Digest.Of(bytes), condition, stop);
                 return Digest.Of(bytes);
             }
             catch (RegistryException e) when (e.Status is HttpStatusCode.PreconditionFailed)
             {
                 // Harbor answers 412 for a tag that is immutable, too. Only where the tag has moved was it our condition that failed.
-                return condition is not null && Condition.ThatIsStill(await find(cancel)) != condition ? null : throw Unwritable(e);
+                return condition is not null && Condition.ThatIsStill(await find(stop)) != condition ? null : throw Unwritable(e);
             }
             catch (RegistryException e) when (e.Failure == RegistryFailure.Refused && current is not null)
             {
@@ -193,9 +197,9 @@ public sealed partial class Registry
         }
 
         // Once where nobody else writes; where somebody does, until it is quiet, or our entry has outlived several of them.
-        async Task<bool> StaysAsync(Digest seen, long began)
+        async Task<bool> StaysAsync(Digest seen, long since)
         {
-            TimeSpan theirs = 3 * settings.Time.GetElapsedTime(began);
+            TimeSpan theirs = 3 * settings.Time.GetElapsedTime(since);
             TimeSpan wait = theirs < Limits.ShortestTagCheck ? Limits.ShortestTagCheck : theirs > Limits.LongestTagCheck ? Limits.LongestTagCheck : theirs;
             for (int check = 0; check < Limits.TagChecks; check++, wait *= 2)
             {

@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
 using Keyless.Sandbox;
+using Polly;
+using Polly.Retry;
 
 namespace Keyless.Oci.Tests;
 
@@ -168,6 +170,75 @@ public sealed class SharedTagTests
         Assert.AreEqual(RegistryFailure.Nonsense, no.Failure);
         Assert.Contains("the tag of the signatures holds an image index", no.Message);
         Assert.AreEqual(before, Held(world, image).Digest);
+    }
+
+    /// <summary>Distribution 2.8 honours no conditions: only who reads again knows that somebody has written while he waited.</summary>
+    [TestMethod]
+    [DataRow("legacy", true, false)]
+    [DataRow("legacy", false, false)]
+    [DataRow("bundle", true, false)]
+    [DataRow("bundle", false, false)]
+    [DataRow("legacy", true, true)]
+    [DataRow("bundle", false, true)]
+    public async Task Reads_again_before_it_tries_again(string format, bool isFirst, bool afterTheWork)
+    {
+        await using World world = await World.StartAsync(referrersApi: false, Cancel);
+        world.Content.HonoursIfMatch = false;
+        Descriptor image = world.Image();
+        string tag = $"sha256-{image.Digest.Hex}{(format == "legacy" ? ".sig" : "")}";
+        using Registry registry = world.Client(retries: Again), other = world.Client();
+        if (!isFirst)
+        {
+            await AddAsync(other, image, format, "before");
+        }
+
+        bool failed = false;
+        world.Server.Intercept = async context =>
+        {
+            if (context.Request.Method == "PUT" && context.Request.Path.Value!.EndsWith(tag, StringComparison.Ordinal) && !failed)
+            {
+                failed = true;
+                if (afterTheWork)
+                {
+                    context.Response.OnStarting(async () =>
+                    {
+                        context.Abort();
+                        await AddAsync(other, image, format, "meanwhile");
+                    });
+                    return;
+                }
+
+                await AddAsync(other, image, format, "meanwhile");
+                context.Response.StatusCode = 503;
+            }
+        };
+
+        await AddAsync(registry, image, format, "ours");
+
+        Assert.IsTrue(failed);
+        JsonNode written = JsonNode.Parse(world.Content.FindManifest("app", tag)!.Bytes)!;
+        string[] by = [.. written[format == "legacy" ? "layers" : "manifests"]!.AsArray().Select(entry => (string)entry!["annotations"]!["by"]!)];
+        CollectionAssert.AreEquivalent(isFirst ? (string[])["meanwhile", "ours"] : ["before", "meanwhile", "ours"], by);
+    }
+
+    /// <summary>A second try at once.</summary>
+    private static ResiliencePipeline Again => new ResiliencePipelineBuilder().AddRetry(new RetryStrategyOptions
+    {
+        ShouldHandle = new PredicateBuilder().Handle<RegistryException>(e => e.IsTransient),
+        MaxRetryAttempts = 2,
+        Delay = TimeSpan.Zero,
+    }).Build();
+
+    private async Task AddAsync(Registry registry, Descriptor image, string format, string by)
+    {
+        if (format == "legacy")
+        {
+            await registry.AddSignatureAsync(image.Digest, Ours(by), null, Cancel);
+        }
+        else
+        {
+            await registry.AttachAsync(image, new Attachment("application/x-test", "application/x-test", Encoding.UTF8.GetBytes(by), [new("by", by)]), null, Cancel);
+        }
     }
 
     private static SignatureLayer Ours(string by = "ours") => new(LayerType, Payload, new Dictionary<string, string> { ["by"] = by });

@@ -2,6 +2,7 @@ using System.Text;
 using Keyless.Sandbox;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Polly;
 
 namespace Keyless.Oci.Tests;
 
@@ -59,8 +60,8 @@ internal sealed class World : IAsyncDisposable
         return new Stranger(server.BaseUrl, seen);
     }
 
-    public Registry Client(RegistryAccess access = RegistryAccess.Push, Dictionary<string, string>? environment = null, string repository = "app", TimeProvider? time = null) =>
-        new(http, Host, repository, new RegistryCredentials((environment ?? []).GetValueOrDefault, access), new RegistrySettings(time ?? TimeProvider.System, Notes.Add), UserAgent);
+    public Registry Client(RegistryAccess access = RegistryAccess.Push, Dictionary<string, string>? environment = null, string repository = "app", TimeProvider? time = null, ResiliencePipeline? retries = null) =>
+        new(http, Host, repository, new RegistryCredentials((environment ?? []).GetValueOrDefault, access), new RegistrySettings(time ?? TimeProvider.System, Notes.Add, retries), UserAgent);
 
     /// <summary>An image of one layer.</summary>
     public Descriptor Image(string name = "1.0", string repository = "app")
