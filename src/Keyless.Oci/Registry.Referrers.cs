@@ -163,7 +163,7 @@ public sealed partial class Registry
         await emptyConfigTurn.WaitAsync(cancel);
         try
         {
-            if (!emptyConfigThere && await EmptyConfig(cancel).Upload is { } upload)
+            if (!emptyConfigThere && await EmptyConfig(cancel).Upload.WaitAsync(cancel) is { } upload)
             {
                 await PushAsync(Attachment.EmptyConfig, upload, cancel);
             }

@@ -108,6 +108,21 @@ public sealed class RegistryTests
         await Assert.ThrowsAsync<OperationCanceledException>(() => registry.HeadManifestAsync("1.0", soon.Token));
     }
 
+    /// <summary>The place for the empty config is opened ahead, for nobody in particular; who waits for it can stop waiting.</summary>
+    [TestMethod]
+    public async Task Does_not_wait_for_what_was_begun_ahead_when_it_is_cancelled()
+    {
+        await using World world = await World.StartAsync(cancel: Cancel);
+        Descriptor image = world.Image();
+        using Registry registry = world.Client();
+        world.Server.Faults.Add(Fault.Hang.On("POST /v2/app/blobs/uploads/"));
+        await registry.PrepareEmptyConfigAsync(CancellationToken.None);
+        using var stop = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
+
+        await Assert.ThrowsAsync<OperationCanceledException>(() =>
+            registry.AttachAsync(image, new Attachment(ArtifactType, ArtifactType, "one"u8.ToArray(), []), null, stop.Token).WaitAsync(TimeSpan.FromSeconds(20), Cancel));
+    }
+
     [TestMethod]
     [DataRow(true)]
     [DataRow(false)]
