@@ -270,6 +270,25 @@ public sealed class SigningConfigTests
     }
 
     [TestMethod]
+    [DataRow("https://a.example/log", "https://a.example/log/", true)]
+    [DataRow("https://a.example/log", "HTTPS://A.example:443/log", true)]
+    [DataRow("https://a.example/log", "https://a.example/Log", false)]
+    public void Refuses_one_service_twice_where_each_would_count(string one, string other, bool refused)
+    {
+        JsonObject config = Config("a:1:x:2020.. b:1:y:2022..", "ALL");
+        (config["rekorTlogUrls"]![0]!["url"], config["rekorTlogUrls"]![1]!["url"]) = (one, other);
+
+        if (refused)
+        {
+            Assert.Contains("selects one service of rekorTlogUrls twice", Assert.ThrowsExactly<FormatException>(() => Select(config)).Message);
+        }
+        else
+        {
+            Assert.HasCount(2, Select(config).Rekor.Candidates);
+        }
+    }
+
+    [TestMethod]
     [DataRow("https://a.example", "a")]
     [DataRow("HTTPS://A.example:443/", "a")]
     [DataRow("https://b.example https://a.example", "b a")]

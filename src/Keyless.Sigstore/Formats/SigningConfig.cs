@@ -181,7 +181,7 @@ public sealed class SigningConfig
         private static ServiceChoice AllOf(string list, Service[] services)
         {
             // One service asked twice would be counted as two witnesses.
-            Service[] different = [.. services.DistinctBy(service => service.Url)];
+            Service[] different = [.. services.DistinctBy(service => service.Address)];
             return different.Length == services.Length
                 ? new ServiceChoice(services, services.Length)
                 : throw new FormatException($"the signing config selects one service of {list} twice: {services.Except(different).First().Place}");
@@ -287,9 +287,12 @@ internal sealed record Service(Uri Url, long ApiVersion, string Operator, TimeWi
 
     /// <summary>Whether this is the address of the service. Scheme and host have no case (RFC 3986 §6.2.2.1); a slash at the end is none of the address.</summary>
     public bool IsAt(string url) => Uri.TryCreate(url, UriKind.Absolute, out Uri? other)
-        && string.Equals(other.AbsoluteUri.TrimEnd('/'), Url.AbsoluteUri.TrimEnd('/'), StringComparison.Ordinal);
+        && string.Equals(other.AbsoluteUri.TrimEnd('/'), Address, StringComparison.Ordinal);
 
-    public Uri At(string path) => new(Url.AbsoluteUri.TrimEnd('/') + path);
+    /// <summary>What tells it from others.</summary>
+    public string Address => Url.AbsoluteUri.TrimEnd('/');
+
+    public Uri At(string path) => new(Address + path);
 
     public void MustBeEncrypted(bool allowHttp)
     {
