@@ -270,6 +270,49 @@ public sealed class SigningConfigTests
     }
 
     [TestMethod]
+    public async Task Waits_for_nobody_where_all_are_needed_and_one_has_refused()
+    {
+        ServiceChoice choice = Select(Config("a:1:x:2020.. b:1:y:2022.. c:1:z:2021..", "ALL")).Rekor;
+
+        ServiceException no = await Assert.ThrowsExactlyAsync<ServiceException>(() => choice.AskAsync<string>(ResiliencePipeline.Empty, async (service, stop) =>
+        {
+            if (service.Url.Host != "a.example")
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, stop);
+            }
+
+            throw new ServiceException(ServiceFailure.Refused, "Rekor", "no");
+        }, default).WaitAsync(TimeSpan.FromSeconds(20)));
+
+        Assert.AreEqual("no", no.Message);
+    }
+
+    /// <summary>By whom it is asked to wait least decides when, and whether, they are asked again.</summary>
+    [TestMethod]
+    [DataRow("1 3600", "b")]
+    [DataRow("3600 1", "a")]
+    [DataRow("3600 -", "a")]
+    [DataRow("- 3600", "b")]
+    [DataRow("refused 3600", "a")]
+    [DataRow("3600 refused", "b")]
+    [DataRow("refused refused", "a")]
+    public async Task Says_who_comes_back_first_where_any_would_have_done(string answers, string named)
+    {
+        ServiceChoice choice = Select(Config("a:1:x:2020.. b:1:y:2022..", "ANY")).Rekor;
+        string[] each = answers.Split(' ');
+        int asked = 0;
+
+        ServiceException no = await Assert.ThrowsExactlyAsync<ServiceException>(() => choice.AskAsync<string>(ResiliencePipeline.Empty, (service, _) =>
+            throw new ServiceException(ServiceFailure.Refused, "Rekor", service.Url.Host)
+            {
+                IsTransient = each[asked] != "refused",
+                RetryAfter = int.TryParse(each[asked++], out int seconds) ? TimeSpan.FromSeconds(seconds) : null,
+            }, default));
+
+        Assert.AreEqual($"{named}.example", no.Message);
+    }
+
+    [TestMethod]
     [DataRow("https://a.example/log", "https://a.example/log/", true)]
     [DataRow("https://a.example/log", "HTTPS://A.example:443/log", true)]
     [DataRow("https://a.example/log", "https://a.example/Log", false)]

@@ -229,18 +229,27 @@ internal sealed record ServiceChoice(IReadOnlyList<Service> Candidates, int Need
     }
 
     /// <summary>
-    /// Asks until as many as needed have answered. Where all are needed they are asked at once; where any will do, the next
-    /// one is asked when one fails, and nobody is waited for before all have been asked.
+    /// Asks until as many as needed have answered. Where all are needed they are asked at once, and one that fails for good ends it; where any will do,
+    /// the next one is asked when one fails, and nobody is waited for before all have been asked.
     /// </summary>
-    /// <exception cref="ServiceException">The last one's, where any would have done; else the first failure.</exception>
-    public async Task<IReadOnlyList<T>> AskAsync<T>(ResiliencePipeline retries, Func<Service, CancellationToken, Task<T>> ask, CancellationToken cancel) => Needed == Candidates.Count
-        ? await Task.WhenAll(Candidates.Select(service => retries.ExecuteAsync(async stop => await ask(service, stop), cancel).AsTask()))
-        : await retries.ExecuteAsync(async stop => (IReadOnlyList<T>)[await AskOneAsync(ask, stop)], cancel);
+    /// <exception cref="ServiceException">Where any would have done, that of who may be asked again first, else the last one's; else the first failure.</exception>
+    public async Task<IReadOnlyList<T>> AskAsync<T>(ResiliencePipeline retries, Func<Service, CancellationToken, Task<T>> ask, CancellationToken cancel)
+    {
+        if (Needed < Candidates.Count)
+        {
+            return await retries.ExecuteAsync(async stop => (IReadOnlyList<T>)[await AskOneAsync(ask, stop)], cancel);
+        }
+
+        var answers = new T[Candidates.Count];
+        await Parallel.ForAsync(0, answers.Length, new ParallelOptions { MaxDegreeOfParallelism = Math.Max(1, answers.Length), CancellationToken = cancel },
+            async (i, stop) => answers[i] = await retries.ExecuteAsync(async each => await ask(Candidates[i], each), stop));
+        return answers;
+    }
 
     private async Task<T> AskOneAsync<T>(Func<Service, CancellationToken, Task<T>> ask, CancellationToken cancel)
     {
-        ServiceException? busy = null;
-        foreach (Service service in Candidates.SkipLast(1))
+        ServiceException? failure = null;
+        foreach (Service service in Candidates)
         {
             try
             {
@@ -248,19 +257,12 @@ internal sealed record ServiceChoice(IReadOnlyList<Service> Candidates, int Need
             }
             catch (ServiceException e)
             {
-                // The next one is as good. If that refuses, this one may still come back.
-                busy ??= e.IsTransient ? e : null;
+                // The next one is as good. If all fail, those that are only busy may come back.
+                failure = failure is { IsTransient: true } && (!e.IsTransient || failure.RetryAfter.GetValueOrDefault() < e.RetryAfter.GetValueOrDefault()) ? failure : e;
             }
         }
 
-        try
-        {
-            return await ask(Candidates[^1], cancel);
-        }
-        catch (ServiceException e) when (busy is not null && !e.IsTransient)
-        {
-            throw busy;
-        }
+        throw failure!;
     }
 }
 
