@@ -14,14 +14,15 @@ namespace Keyless.Sigstore;
 /// </summary>
 /// <param name="client">Must not follow redirects: requests carry identity tokens.</param>
 /// <param name="userAgent">Operators ask clients to say who they are: <c>Keyless.MSBuild/1.2.3</c>.</param>
-internal sealed class Http(HttpClient client, string userAgent)
+/// <param name="time">By which a try is given up; null: the system's.</param>
+internal sealed class Http(HttpClient client, string userAgent, TimeProvider? time = null)
 {
     /// <summary>Any answer, whatever its status. It is for the caller to say which statuses it takes.</summary>
     /// <exception cref="ServiceException">There was none, or more of it than agreed.</exception>
     public async Task<Answer> SendAsync(Request request, CancellationToken cancel)
     {
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        deadline.CancelAfter(request.Timeout);
+        using var end = new CancellationTokenSource(request.Timeout, time ?? TimeProvider.System);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel, end.Token);
         try
         {
             using HttpRequestMessage message = Write(request);

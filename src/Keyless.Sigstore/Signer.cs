@@ -36,7 +36,7 @@ public sealed class Signer(
     /// <summary>A lost answer explains one conflict; a log that always says so is broken.</summary>
     private const int SignaturesAfterConflict = 2;
 
-    private readonly Http http = new(client, userAgent);
+    private readonly Http http = new(client, userAgent, time);
     private readonly ResiliencePipeline retries = retries ?? ResiliencePipeline.Empty;
     private IdentityToken? identified;
 

@@ -59,7 +59,7 @@ public sealed class SigstoreRepository
     public async Task<FetchedDocuments> FetchAsync(SigstoreFetching how, SigstoreDocuments wanted, CancellationToken cancel)
     {
         var cache = new TufCache(how.CacheFolder is null ? null : Path.Combine(how.CacheFolder, FolderName()));
-        TufClient Client() => new(url, firstRoot, new Http(how.Client, how.UserAgent), how.Time, cache);
+        TufClient Client() => new(url, firstRoot, new Http(how.Client, how.UserAgent, how.Time), how.Time, cache);
 
         if (how.Offline)
         {
