@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -94,8 +95,13 @@ internal sealed class RegistryConnection(HttpClient http, string userAgent, Time
     {
         { Delta: { } seconds } => seconds,
         { Date: { } date } when response.Headers.Date is { } now => date > now ? date - now : TimeSpan.Zero,
+        null when HasLongNumber(response) => TimeSpan.FromSeconds(int.MaxValue),
         _ => null,
     };
+
+    // More seconds than the type of the header holds are a wait all the same.
+    private static bool HasLongNumber(HttpResponseMessage response) =>
+        response.Headers.NonValidated.TryGetValues("Retry-After", out HeaderStringValues values) && values.Count == 1 && values.ToString() is { Length: >= 10 } number && number.All(char.IsAsciiDigit);
 
     /// <summary>The same as part of a message.</summary>
     public static string Asks(TimeSpan? pause) => pause is { } wait ? string.Create(CultureInfo.InvariantCulture, $" (it asks to wait {Math.Ceiling(wait.TotalSeconds):0} s)") : "";

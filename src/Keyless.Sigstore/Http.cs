@@ -139,8 +139,13 @@ internal sealed class Http(HttpClient client, string userAgent, TimeProvider? ti
     {
         { Delta: { } seconds } => seconds,
         { Date: { } date } when response.Headers.Date is { } now => date > now ? date - now : TimeSpan.Zero,
+        null when HasLongNumber(response) => TimeSpan.FromSeconds(int.MaxValue),
         _ => null,
     };
+
+    // More seconds than the type of the header holds are a wait all the same.
+    private static bool HasLongNumber(HttpResponseMessage response) =>
+        response.Headers.NonValidated.TryGetValues("Retry-After", out HeaderStringValues values) && values.Count == 1 && values.ToString() is { Length: >= 10 } number && number.All(char.IsAsciiDigit);
 }
 
 /// <summary>One question to one service. It holds bytes, not streams, so that it can be asked again.</summary>

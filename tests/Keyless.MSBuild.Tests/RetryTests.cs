@@ -129,6 +129,33 @@ public sealed class RetryTests
         Assert.HasCount(1, world.Sandbox.Traffic.Snapshot().Where(exchange => exchange.Part == "fulcio"));
     }
 
+    /// <summary>A number that no wait can be is a long one; what is no number and no date says nothing, and of two nobody knows which is meant.</summary>
+    [TestMethod]
+    [DataRow("fulcio", "99999999999", false)]
+    [DataRow("registry", "99999999999", false)]
+    [DataRow("registry", "999999999999999999999999999999", false)]
+    [DataRow("fulcio", "2, 99999999999", true)]
+    [DataRow("fulcio", "-5", true)]
+    [DataRow("fulcio", "0", true)]
+    [DataRow("fulcio", "soon", true)]
+    [DataRow("fulcio", "Wed, 21 Oct 2015 07:28:00 GMT", true)]
+    [DataRow("registry", "Wed, 21 Oct 2015 07:28:00 GMT", true)]
+    [DataRow("registry", "-5", true)]
+    public async Task Takes_for_a_wait_what_is_one(string part, string retryAfter, bool signs)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        KeylessSignContainer task = Patient(world, world.Push(), "00:00:20");
+        Server(world, part).Faults.Add(Fault.Status(429).With("Retry-After", retryAfter).ForRequests(1, 1));
+
+        if (signs)
+        {
+            Assert.IsTrue(task.Execute(), World.Log(task));
+            return;
+        }
+
+        Assert.Contains("1 try in 0 s", World.Refusal(task, part == "registry" ? "KEYLESS3001" : "KEYLESS2002"));
+    }
+
     [TestMethod]
     public async Task Does_not_wait_for_the_log_when_the_timestamp_was_refused()
     {
