@@ -19,8 +19,12 @@ internal sealed class BundleDirectory(string path)
     private const int Largest = 1024 * 1024;
 
     /// <summary>Before anything is signed: a place that cannot be written is no reason to have a log entry.</summary>
-    /// <exception cref="ConfigurationException">It cannot be made.</exception>
-    public void Create() => WholeFile.CreateFolder(Property, path);
+    /// <exception cref="ConfigurationException">It cannot be made, or takes no files.</exception>
+    public void Create()
+    {
+        WholeFile.CreateFolder(Property, path);
+        WholeFile.MustBeWritable(Property, Path.TrimEndingDirectorySeparator(path) + Path.DirectorySeparatorChar);
+    }
 
     /// <summary>Whether a build that did not come to its end may have left something to push. For whom it is, is not looked at.</summary>
     public bool HasUnfinished
@@ -29,7 +33,7 @@ internal sealed class BundleDirectory(string path)
         {
             try
             {
-                return Directory.EnumerateFiles(path, $"*{Extension}").Any(IsUnfinished);
+                return Directory.EnumerateFileSystemEntries(path, $"*{Extension}").Any(MayBeUnfinished);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
@@ -46,6 +50,16 @@ internal sealed class BundleDirectory(string path)
         return Path.Combine(path, $"{image.Algorithm}-{image.Hex}{where}.{format}{Extension}");
     }
 
+    /// <summary>Before anything is signed, too.</summary>
+    /// <exception cref="ConfigurationException">There is a folder in the place of the file.</exception>
+    public static void MustTake(string file)
+    {
+        if (Directory.Exists(file) && new DirectoryInfo(file).LinkTarget is null)
+        {
+            throw new ConfigurationException(Diagnostics.FileFailed, $"{Property} '{file}' cannot be written: it is a folder");
+        }
+    }
+
     public static void Keep(string file, ReadOnlyMemory<byte> bundle) => WholeFile.Write(Property, file, bundle.Span, ownerOnly: true);
 
     /// <summary>From now on it is in the registry, with everything that leads to it there.</summary>
@@ -53,21 +67,62 @@ internal sealed class BundleDirectory(string path)
         WholeFile.Write(Property, file + Marker, Encoding.ASCII.GetBytes(Digest.Of(bundle.Span).ToString()), ownerOnly: true);
 
     /// <summary>The bundle in a file that nobody has said to be in the registry; null where there is none.</summary>
-    public static byte[]? ReadUnfinished(string file) => IsUnfinished(file) ? TryRead(file) : null;
+    /// <exception cref="ConfigurationException">There is something that is not read.</exception>
+    public static byte[]? ReadUnfinished(string file) => Read(file) is { } bundle && !IsFinished(file, bundle) ? bundle : null;
 
-    private static bool IsUnfinished(string file) => TryRead(file) is { } bundle
-        && !(TryRead(file + Marker) is { } marker && marker.AsSpan().SequenceEqual(Encoding.ASCII.GetBytes(Digest.Of(bundle).ToString())));
-
-    // A link would be somebody else's file. What cannot be read is as good as not there: the image is signed anew.
-    private static byte[]? TryRead(string file)
+    private static bool MayBeUnfinished(string file)
     {
         try
         {
-            return new FileInfo(file) is { Exists: true, LinkTarget: null, Length: <= Largest and var length } ? WholeFile.Read(Property, file, (int)length) : null;
+            return ReadUnfinished(file) is not null;
         }
-        catch (Exception e) when (e is ConfigurationException or IOException or UnauthorizedAccessException)
+        catch (ConfigurationException)
         {
-            return null;
+            return true;
         }
+    }
+
+    private static bool IsFinished(string file, byte[] bundle)
+    {
+        try
+        {
+            return Read(file + Marker) is { } marker && marker.AsSpan().SequenceEqual(Encoding.ASCII.GetBytes(Digest.Of(bundle).ToString()));
+        }
+        catch (ConfigurationException)
+        {
+            // Pushing it once more changes nothing.
+            return false;
+        }
+    }
+
+    private static byte[]? Read(string file)
+    {
+        var info = new FileInfo(file);
+        string? why = null;
+        try
+        {
+            if (info.LinkTarget is not null)
+            {
+                // It would be somebody else's file.
+                why = "it is a link, which is not followed";
+            }
+            else if (!info.Exists)
+            {
+                return null;
+            }
+            else if (info.Length > Largest)
+            {
+                why = $"it is larger than {Largest} bytes";
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            why = e.Message;
+        }
+
+        // A pipe has no length either, and opening one waits for ever.
+        return why is not null ? throw new ConfigurationException(Diagnostics.FileFailed, $"{Property} '{file}' cannot be read: {why}")
+            : info.Length == 0 ? []
+            : WholeFile.Read(Property, file, Largest);
     }
 }

@@ -71,27 +71,35 @@ internal sealed class ImageSigner(
         // Where nothing may be left to sign, nobody is asked for a certificate before that is known.
         bool mayBeDone = wanted.SkipIfSigned || kept.HasUnfinished;
         Subject[] subjects = [];
-        // The registry is asked while Fulcio works. What is not there is never signed: the certificate stays unused.
-        await Parallel.ForEachAsync<Func<CancellationToken, Task>>(
-            [async stop => subjects = await ConfirmAsync(images, stop), mayBeDone ? _ => Task.CompletedTask : BeginAsync],
-            new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = cancel },
-            async (part, stop) => await part(stop));
-
-        var identity = new Lazy<Task<IdentityToken>>(() => signer.IdentifyAsync(cancel));
-        var signed = new SignedImage?[subjects.Length];
+        SignedImage?[] signed = [];
         try
         {
+            // The registry is asked while Fulcio works. What is not there is never signed: the certificate stays unused.
+            await Parallel.ForEachAsync<Func<CancellationToken, Task>>(
+                [async stop => subjects = await ConfirmAsync(images, stop), mayBeDone ? _ => Task.CompletedTask : BeginAsync],
+                new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = cancel },
+                async (part, stop) => await part(stop));
+
+            var identity = new Lazy<Task<IdentityToken>>(() => AskAsync(() => signer.IdentifyAsync(cancel)));
+            signed = new SignedImage?[subjects.Length];
             await Parallel.ForAsync(0, subjects.Length, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel },
                 async (i, each) => signed[i] = (mayBeDone ? await FindDoneAsync(subjects[i], identity, each) : null) ?? await SignAsync(subjects[i], each));
         }
         catch (IdentityException e) when (signed.Contains(null))
         {
             // A token that somebody gave the build ends sooner than the images to sign.
-            IEnumerable<string> left = subjects.Where((_, i) => signed[i] is null).Select(subject => subject.Image.Reference.Pinned(subject.Image.Digest));
-            throw new IdentityException(e.Failure, $"{e.Message}; not signed: {string.Join(", ", left)}", e);
+            throw new IdentityException(e.Failure, $"{e.Message}; not signed: {Unsigned()}", e);
+        }
+        catch (Exception e) when (e is ServiceException or RegistryException)
+        {
+            note($"not signed: {Unsigned()}");
+            throw;
         }
 
         return [.. signed.Select(image => image!)];
+
+        string Unsigned() => string.Join(", ", (signed.Length == 0 ? images : subjects.Where((_, i) => signed[i] is null).Select(subject => subject.Image))
+            .Select(image => image.Reference.Pinned(image.Digest)).Distinct());
     }
 
     /// <summary>
@@ -177,7 +185,18 @@ internal sealed class ImageSigner(
 
     private async Task<SignedImage?> PushKeptAsync(Subject subject, Lazy<Task<IdentityToken>> identity, CancellationToken cancel)
     {
-        if (BundleDirectory.ReadUnfinished(subject.Path) is not { } bundle)
+        byte[]? bundle;
+        try
+        {
+            bundle = BundleDirectory.ReadUnfinished(subject.Path);
+        }
+        catch (ConfigurationException e)
+        {
+            note($"the bundle that an earlier build kept is not used: {e.Message}; the image is signed anew");
+            return null;
+        }
+
+        if (bundle is null)
         {
             return null;
         }
@@ -265,7 +284,9 @@ internal sealed class ImageSigner(
             {
                 ImageToSign image = signature.Image;
                 string? place = repeated.Contains(image.Digest.ToString()) ? $"{image.Reference.Registry}/{image.Reference.Repository}" : null;
-                return new Subject(image, image.Manifest!, signature.Format, kept.PathOf(image.Digest, signature.Format, place), opened.ElementAtOrDefault(i));
+                string path = kept.PathOf(image.Digest, signature.Format, place);
+                BundleDirectory.MustTake(path);
+                return new Subject(image, image.Manifest!, signature.Format, path, opened.ElementAtOrDefault(i));
             }),
         ];
     }
@@ -282,11 +303,14 @@ internal sealed class ImageSigner(
         return [.. manifest.Manifests.Select(child => new ImageToSign(index.Reference, child.Digest, [], child.Platform, Within: index.Digest, Manifest: child))];
     }
 
-    private async Task<SigningSession> BeginAsync(CancellationToken cancel)
+    private Task<SigningSession> BeginAsync(CancellationToken cancel) => AskAsync(() => begin(cancel));
+
+    /// <summary>The first who asks for anything finds out that the signing config does not name what signing needs, or whom nobody knows.</summary>
+    private static async Task<T> AskAsync<T>(Func<Task<T>> ask)
     {
         try
         {
-            return await begin(cancel);
+            return await ask();
         }
         catch (FormatException e)
         {

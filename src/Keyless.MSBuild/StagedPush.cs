@@ -49,7 +49,16 @@ internal sealed class StagedPush(IReadOnlyList<StagedTag> tags, Registry registr
     public async Task TagAsync(CancellationToken cancel)
     {
         (string Tag, Manifest)[] wanted = [.. Enumerable.Range(0, tags.Count).Reverse().SelectMany(i => tags[i].Wanted.Select(tag => (tag, manifests[i]!)))];
-        await registry.TagAsync(wanted, cancel);
+        try
+        {
+            await registry.TagAsync(wanted, cancel);
+        }
+        catch (OperationCanceledException)
+        {
+            note($"the build was stopped while it tagged what is signed; which of these have moved is not known: {string.Join(", ", wanted.Select(tag => tag.Tag))}");
+            throw;
+        }
+
         isTagged = true;
         note($"signed, then tagged: {string.Join(", ", tags.SelectMany(tag => tag.Wanted))}");
     }

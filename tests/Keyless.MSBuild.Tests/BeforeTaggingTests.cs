@@ -316,6 +316,59 @@ public sealed class BeforeTaggingTests
     }
 
     [TestMethod]
+    public async Task A_build_that_is_cancelled_between_two_tags_says_so_and_leaves_no_staging_tag()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        (KeylessSignContainer task, string digest) = Staged(world, "1.0", "latest");
+        world.Sandbox.RegistryServer.Intercept = async context =>
+        {
+            if (context.Request.Method == "PUT" && context.Request.Path.Value!.EndsWith("/manifests/latest", StringComparison.Ordinal))
+            {
+                task.Cancel();
+                await Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted);
+            }
+        };
+
+        Assert.IsFalse(task.Execute());
+
+        Assert.AreSequenceEqual(["1.0"], world.Sandbox.Registry.Tags(Repository).ToArray());
+        Assert.AreEqual(digest, world.Sandbox.Registry.FindManifest(Repository, "1.0")!.Digest);
+        MustHaveBeenSigned(world, "1.0");
+        Assert.Contains("which of these have moved is not known: 1.0, latest", World.Log(task));
+    }
+
+    /// <summary>Projects that push to one repository, of which two happen to push the very same image.</summary>
+    [TestMethod]
+    public async Task Projects_of_one_build_stage_side_by_side_in_one_repository()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string before = world.Push(tag: "1.2").Split('@')[1];
+        var tasks = new List<KeylessSignContainer>();
+        using var build = new Testing.SharedBuild();
+        string? same = null;
+        for (int i = 0; i < 3; i++)
+        {
+            string staging = $"{StagedPush.Prefix}000000000000000{i}";
+            string digest = same is { } there && i == 1 ? there : world.Push(tag: staging).Split('@')[1];
+            RegistryManifest pushed = world.Sandbox.Registry.FindManifest(Repository, same = digest)!;
+            world.Sandbox.Registry.PutManifest(Repository, staging, pushed.Bytes, pushed.MediaType);
+            KeylessSignContainer task = Pushed(world, [$"1.{i}"]);
+            (task.StagingTag, task.GeneratedContainerDigest, task.BuildEngine, task.ContainerSigningBundleDirectory) = (staging, digest, build.CreateEngine(), $"bundles/{i}");
+            tasks.Add(task);
+        }
+
+        // One of the tags may not be moved.
+        world.Sandbox.RegistryServer.Faults.Add(Fault.Status(403).On($"PUT /v2/{Repository}/manifests/1.1"));
+        bool[] done = await Task.WhenAll(tasks.Select(task => Task.Run(task.Execute, TestContext.CancellationToken)));
+
+        Assert.AreSequenceEqual([true, false, true], done, string.Concat(tasks.Select(World.Log)));
+        Assert.AreSequenceEqual(["1.0", "1.2"], world.Sandbox.Registry.Tags(Repository).ToArray());
+        MustHaveBeenSigned(world, "1.0", "1.2");
+        Assert.AreNotEqual(before, world.Sandbox.Registry.FindManifest(Repository, "1.2")!.Digest);
+        Assert.Contains("no tag has moved, not moved: 1.1", World.Log(tasks[1]));
+    }
+
+    [TestMethod]
     [DataRow("true", "true", true)]
     [DataRow("true", "false", false)]
     [DataRow("auto", "true", true)]

@@ -69,6 +69,17 @@ public sealed partial class FaultTableTests
     ];
 
     [TestMethod]
+    [DataRow("500 twice", Signs)]
+    [DataRow("dropped", Signs)]
+    [DataRow("refuses connections for a second", Signs)]
+    [DataRow("cut once", Signs)]
+    [DataRow("slow body", Signs)]
+    [DataRow("502 for ever", "KEYLESS2104")]
+    [DataRow("404", "KEYLESS2104")]
+    [DataRow("HTML", "KEYLESS2103")]
+    public Task The_documents_of_the_instance_are_had_or_nothing_is_signed(string fault, string code) => Nothing_is_lost_and_nothing_unsigned_passes("tuf", fault, code);
+
+    [TestMethod]
     [DynamicData(nameof(Rows))]
     public async Task Nothing_is_lost_and_nothing_unsigned_passes(string part, string fault, string code)
     {
@@ -185,6 +196,55 @@ public sealed partial class FaultTableTests
         server.Faults.Clear();
         ReRun(world, image);
         Assert.HasCount(2, world.Referrers(image));
+    }
+
+    /// <summary>Believed, as the specification has it: asking for the list after each push would tell little where lists come later.</summary>
+    [TestMethod]
+    public async Task A_registry_that_says_it_lists_a_referrer_is_believed()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        KeylessSignContainer task = Sign(world, image);
+        world.Sandbox.RegistryServer.Faults.Add(Fault.Lie(RegistryLie.DoesNotList));
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.IsEmpty(world.Referrers(image));
+        World.Refusal(world.Verify(world.Image(image)), "KEYLESS4001");
+        // The file is all there is of it, and a build that asks whether the image is signed signs it.
+        world.Sandbox.RegistryServer.Faults.Clear();
+        Assert.IsTrue(File.Exists(task.SignedContainers.Single().GetMetadata("BundlePath")));
+        KeylessSignContainer again = Sign(world, image);
+        again.ContainerSigningSkipIfSigned = "true";
+        Assert.IsTrue(again.Execute(), World.Log(again));
+        Assert.HasCount(1, world.Referrers(image));
+    }
+
+    [TestMethod]
+    public async Task A_mirror_that_is_down_is_not_waited_for_where_the_cache_is_good()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        KeylessSignContainer first = Sign(world, image), second = Sign(world, image), third = Sign(world, image);
+        foreach (KeylessSignContainer task in (KeylessSignContainer[])[first, second, third])
+        {
+            UseTuf(world, task, "tuf");
+        }
+
+        Assert.IsTrue(first.Execute(), World.Log(first));
+        world.Sandbox.TufServer.Faults.Add(Fault.Status(503));
+
+        Assert.IsTrue(second.Execute(), World.Log(second));
+
+        Assert.Contains("warning KEYLESS2105: TUF repository at", World.Log(second));
+        Assert.DoesNotContain("again in", World.Log(second));
+        world.Sandbox.TufServer.Faults.Clear();
+        world.Sandbox.Tuf.Expire("timestamp");
+        world.Sandbox.Tuf.Publish("timestamp");
+        int before = world.Referrers(image).Count;
+        Assert.Contains("it expired ", World.Refusal(third, "KEYLESS2103"));
+        Assert.HasCount(before, world.Referrers(image));
+        Assert.DoesNotContain("again in", World.Log(third));
     }
 
     private static string ReRun(World world, string image)

@@ -109,6 +109,47 @@ public sealed partial class OneBuildTests
         Assert.IsTrue(second.Execute(), World.Log(second));
     }
 
+    /// <summary>What is tried side by side counts once, and who comes when the budget is gone does not begin to wait.</summary>
+    [TestMethod]
+    [DataRow("fulcio")]
+    [DataRow("timestamp")]
+    [DataRow("registry")]
+    public async Task Projects_share_one_budget_and_each_names_what_it_did_not_sign(string part)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        using var build = new SharedBuild();
+        KeylessSignContainer[] tasks = [.. Enumerable.Range(0, 4).Select(_ => SignIn(build, world))];
+        foreach (KeylessSignContainer task in tasks)
+        {
+            task.ContainerSigningRetryBudget = "00:00:03";
+        }
+
+        world.Sandbox.Servers.Single(server => server.Part == part).Faults.Add(Fault.Status(503));
+        await Task.WhenAll(tasks[..3].Select(task => Task.Run(task.Execute, TestContext.CancellationToken)));
+        long mark = world.Sandbox.Traffic.Mark();
+        tasks[3].Execute();
+
+        foreach (KeylessSignContainer task in tasks)
+        {
+            var engine = (RecordingEngine)task.BuildEngine;
+            Assert.HasCount(1, engine.Errors, engine.Log);
+            Assert.Contains("ContainerSigningRetryBudget is 3 s", engine.Errors[0].Message!);
+            Assert.Contains($"not signed: {task.ContainersToSign[0].ItemSpec}", engine.Log);
+        }
+
+        Assert.Contains("; 1 try in 0 s, ", World.Log(tasks[3]));
+        Assert.HasCount(1, world.Sandbox.Traffic.Snapshot(mark).Where(exchange => exchange.Part == part).Select(exchange => exchange.Path).Distinct());
+        // The certificate of those who failed serves those who come when all is well.
+        int certificates = Asked(world, "fulcio");
+        world.Sandbox.Servers.Single(server => server.Part == part).Faults.Clear();
+        KeylessSignContainer last = SignIn(build, world);
+        Assert.IsTrue(last.Execute(), World.Log(last));
+        if (part == "timestamp")
+        {
+            Assert.AreEqual(certificates, Asked(world, "fulcio"));
+        }
+    }
+
     [TestMethod]
     public async Task The_public_record_is_mentioned_once()
     {
