@@ -89,7 +89,7 @@ public sealed class ContainerManifestTests
 
         Assert.AreEqual(Fields(before), Fields(text));
 
-        static string Fields(string text) => System.Text.RegularExpressions.Regex.Replace(text, @"(\b(?:digest|sha)""?:) *(?:""""|null|~|(?=[ }\r\n]))", "$1");
+        static string Fields(string text) => System.Text.RegularExpressions.Regex.Replace(text, @"(\b(?:digest|sha)""?:) *(?:""""|null|~)? *", "$1");
     }
 
     [TestMethod]
@@ -104,9 +104,7 @@ public sealed class ContainerManifestTests
         CollectionAssert.AreEqual(manifest.Images.Select(image => image.Reference.Digest ?? DigestOf(image)).ToArray(), again.Images.Select(image => image.Reference.Digest!).ToArray());
         CollectionAssert.AreEqual(pinned, again.Pin(image => image.Reference.Digest), "what is pinned is not pinned again");
         string kind = Path.GetFileName(file).Split('-', '.')[0];
-        Assert.AreEqual(
-            PlainReader.ImagesOf(kind, File.ReadAllText(Repository.PathTo(file)).TrimStart('\ufeff')).Count,
-            PlainReader.ImagesOf(kind, Encoding.UTF8.GetString(pinned).TrimStart('\ufeff')).Count);
+        Assert.AreEqual(PlainReader.ImagesOf(kind, File.ReadAllText(Repository.PathTo(file))).Count, PlainReader.ImagesOf(kind, Encoding.UTF8.GetString(pinned).TrimStart('\ufeff')).Count);
     }
 
     [TestMethod]
@@ -120,7 +118,7 @@ public sealed class ContainerManifestTests
             return null;
         });
 
-        Assert.AreSequenceEqual(["services.web.image", "services.plain.image", "services.other.image", "services.named.image"], asked);
+        Assert.AreEqual("services.web.image services.plain.image services.other.image services.named.image", string.Join(' ', asked));
     }
 
     [TestMethod]

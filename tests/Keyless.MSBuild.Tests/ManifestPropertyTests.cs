@@ -27,8 +27,6 @@ public sealed class ManifestPropertyTests
 
     private sealed record Sample(Kind Kind, Entry[] Entries, string LineEnd, bool Mark, int Indent);
 
-    private static Gen<string> OneOf(params string[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
-
     private static readonly Gen<Entry> Entries = Gen.Select(
         OneOf("nginx", "team/app", "ghcr.io/team/app", "localhost:5000/a__b/c-d--e/f.g_h", "Registry.Example.COM/team/app", "[::1]:5000/app"),
         OneOf("v1", "1.2.3", "latest", "1.0-rc.1", "20261126-abc"),
@@ -86,6 +84,8 @@ public sealed class ManifestPropertyTests
             return change.What % 2 == 0 ? [.. bytes[..at], .. piece, .. bytes[at..]] : [.. bytes[..at], .. piece, .. bytes[end..]];
         }
     }
+
+    private static Gen<string> OneOf(params string[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
 
     private static string Reference(Entry entry) => $"{entry.Name}:{entry.Tag}";
 
