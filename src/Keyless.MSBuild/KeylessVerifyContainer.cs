@@ -54,6 +54,23 @@ public sealed class KeylessVerifyContainer : VerifyingTask
     private protected override async Task RunAsync(CancellationToken cancel)
     {
         Setting.IsTrue(nameof(VerifyContainerImages), VerifyContainerImages);
+        var build = new VerifiedInBuild(BuildEngine, VerifiedInBuild.Question(
+            [
+                ProjectDirectory, ProjectName, ContainerVerificationReport, ContainerSigningRepository, ContainerVerificationCache, ContainerPinnedImagesFile, ContainerSigningCIOutput,
+                SigstoreInstance, SigstoreTrustedRoot, SigstoreTufUrl, SigstoreTufRoot, SigstoreCacheDirectory, SigstoreOffline, SigstoreAllowHttp,
+            ],
+            [ContainerImagesToVerify, ContainerTrustPolicies, ContainerManifestFiles],
+            [
+                .. ContainerManifestFiles.Select(file => PathOf("ContainerManifestFile", file.ItemSpec)),
+                .. ContainerImagesToVerify.Concat(ContainerTrustPolicies).Select(item => item.GetMetadata("PublicKey")).Append(SigstoreTrustedRoot).Where(path => path.Length > 0).Select(path => PathOf("PublicKey", path)),
+            ]));
+        if (build.Items is { } before)
+        {
+            Note("everything was verified already in this build");
+            VerifiedContainerImages = before;
+            return;
+        }
+
         PinnedImagesFile? pinned = ContainerPinnedImagesFile.Length == 0 ? null
             : PinnedImagesFile.Of(PathOf(nameof(ContainerPinnedImagesFile), ContainerPinnedImagesFile), Path.Combine(ProjectDirectory, ProjectName), CiSystem.Find(EnvironmentVariable).Run);
         await (pinned?.PrepareAsync(cancel) ?? Task.CompletedTask);
@@ -74,6 +91,8 @@ public sealed class KeylessVerifyContainer : VerifyingTask
         {
             await pinned.MergeAsync([.. verified.Select(verdict => new PinnedImage(verdict.Image, verdict.Digest, verdict.Policy.Name))], cancel);
         }
+
+        build.Keep(VerifiedContainerImages);
     }
 
     /// <summary>Of several signers the first stands for all: the report has the others.</summary>

@@ -49,7 +49,7 @@ public sealed class DeploySampleTests
         Assert.Contains("to trust this signer, if that is who should sign: <ContainerTrustPolicy Include=\"release\" CertificateIdentity=\"https://github.com/somebody/else/", other.Output);
 
         // The tag is moved back: what it holds is signed, and is what is deployed.
-        world.Sandbox.Registry.PutManifest("worker", "latest", world.Sandbox.Registry.FindManifest("worker", worker.Split('@')[1])!);
+        world.Sandbox.Registry.PutManifest("worker", "latest", world.Sandbox.Registry.FindManifest("worker", worker.Split('@')[1])!.Bytes, Attached.Manifest);
         DotNetResult back = await DeployAsync();
         Assert.AreEqual(0, back.ExitCode, back.ToString());
         Assert.AreEqual(pinned, Read("pinned/compose.yaml"));

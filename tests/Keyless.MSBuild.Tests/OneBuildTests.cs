@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Keyless.Sandbox;
 using Keyless.Testing;
 
 namespace Keyless.MSBuild.Tests;

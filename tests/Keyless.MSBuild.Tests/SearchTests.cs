@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Text;
 using Keyless.Sandbox;
+using Keyless.Testing;
+using Microsoft.Build.Utilities;
+using Task = System.Threading.Tasks.Task;
 
 namespace Keyless.MSBuild.Tests;
 
@@ -99,6 +102,47 @@ public sealed class SearchTests
 
         CollectionAssert.AreEqual(images, task.VerifiedContainerImages.Select(image => image.ItemSpec).ToArray());
         Assert.AreEqual(120, world.Sandbox.Traffic.Measure("Keyless.MSBuild/", before).Requests);
+    }
+
+    [TestMethod]
+    public async Task What_was_verified_in_this_build_is_not_asked_for_again_unless_anything_is_different()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        using var build = new SharedBuild();
+        string pinned = world.PushSigned(), text = $"services:\n  a: {{ image: {world.Sandbox.RegistryHost}/team/app:1.0 }}\n";
+
+        Assert.AreEqual(4, Requests(text), "the tag, and three");
+        Assert.AreEqual(0, Requests(text));
+        Assert.AreEqual(4, Requests(text + "# changed\n"), "another file");
+        Assert.AreEqual(4, Requests(text, ("PinnedOutput", "pinned.yaml")), "another item");
+        Assert.AreEqual(0, Requests(text));
+
+        int Requests(string file, params (string Name, string Value)[] metadata)
+        {
+            world.Folder.Write("compose.yaml", file);
+            KeylessVerifyContainer task = world.Verify();
+            task.BuildEngine = build.CreateEngine();
+            task.ContainerTrustPolicies = [world.Image("release")];
+            task.ContainerManifestFiles = [new TaskItem("compose.yaml", metadata.Append(("Policy", "release")).ToDictionary(pair => pair.Item1, pair => pair.Item2))];
+            long before = world.Sandbox.Traffic.Mark();
+            Assert.IsTrue(task.Execute(), World.Log(task));
+            Assert.AreEqual(pinned, task.VerifiedContainerImages.Single().ItemSpec);
+            return world.Sandbox.Traffic.Measure("Keyless.MSBuild/", before).Requests;
+        }
+    }
+
+    [TestMethod]
+    public async Task Under_warn_a_registry_that_is_down_is_a_warning()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.PushSigned();
+        await world.Sandbox.RegistryServer.StopAsync(TestContext.CancellationToken);
+        KeylessVerifyContainer task = world.Verify(world.Image(image, ("Mode", "warn")));
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.Contains("warning KEYLESS3001: ", World.Log(task));
+        Assert.IsEmpty(task.VerifiedContainerImages);
     }
 
     private TrafficMeasure Measure(World world, string image)
