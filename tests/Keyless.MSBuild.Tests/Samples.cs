@@ -4,17 +4,14 @@ using Keyless.Testing;
 namespace Keyless.MSBuild.Tests;
 
 /// <summary>
-/// Copies of the samples that use the packed package. HelloContainer is restored and built once; every run after that publishes into a folder
-/// of its own, so that many can run side by side.
+/// Copies of the samples that use the packed package. HelloContainer is restored and built once; every run after that publishes a copy of
+/// what was built, so that several can run side by side: publishing writes into obj/ even without building.
 /// </summary>
 internal static class Samples
 {
     private static readonly TemporaryFolder Folder = new();
     private static readonly Lazy<Task<DotNetResult>> BuildingHello = new(() => PrepareAsync("HelloContainer", ["build", "-c", "Release"]));
     private static readonly Lazy<Task<DotNetResult>> RestoringDeploy = new(() => PrepareAsync("DeployVerified", ["restore"]));
-
-    // Publishing writes its dependency file under obj/ even without building, and two that do so at once fail now and then.
-    private static readonly SemaphoreSlim OnePublish = new(1, 1);
 
     private static int runs;
 
@@ -23,29 +20,20 @@ internal static class Samples
         SandboxHost sandbox, IReadOnlyDictionary<string, string> environment, IEnumerable<string> properties, CancellationToken cancel, string target = "-t:PublishContainer")
     {
         MustBeReady(await BuildingHello.Value);
-        int run = Interlocked.Increment(ref runs);
-        string own = Folder[$"run-{run}"];
+        string run = $"run-{Interlocked.Increment(ref runs)}", own = Folder[run];
         sandbox.WriteTo(Path.Combine(own, "sandbox"));
-        await OnePublish.WaitAsync(cancel);
-        try
-        {
-            DotNetResult result = await DotNet.RunAsync(
-                Folder["HelloContainer"],
-                [
-                    "publish", "-c", "Release", "--no-build", "-tl:off", target,
-                    $"-p:PublishDir={own}/publish/", $"-p:ContainerSigningBundleDirectory={own}/bundles",
-                    $"-p:SigstoreInstance={own}/sandbox/client_trust_config.json",
-                    $"-p:ContainerBaseImage={sandbox.BaseImage}", $"-p:ContainerRegistry={sandbox.RegistryHost}", "-p:ContainerRepository=hello",
-                    .. properties,
-                ],
-                await EnvironmentAsync(environment),
-                cancel);
-            return new Published(result, own);
-        }
-        finally
-        {
-            OnePublish.Release();
-        }
+        DotNetResult result = await DotNet.RunAsync(
+            Folder.CopyBuilt("HelloContainer", $"{run}/HelloContainer"),
+            [
+                "publish", "-c", "Release", "--no-build", "-tl:off", target,
+                $"-p:PublishDir={own}/publish/", $"-p:ContainerSigningBundleDirectory={own}/bundles",
+                $"-p:SigstoreInstance={own}/sandbox/client_trust_config.json",
+                $"-p:ContainerBaseImage={sandbox.BaseImage}", $"-p:ContainerRegistry={sandbox.RegistryHost}", "-p:ContainerRepository=hello",
+                .. properties,
+            ],
+            await EnvironmentAsync(environment),
+            cancel);
+        return new Published(result, own);
     }
 
     /// <summary><c>dotnet</c> in a folder of the test's own, with the package, a sandbox's services and its registry.</summary>

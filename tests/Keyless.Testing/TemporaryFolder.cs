@@ -17,21 +17,20 @@ public sealed class TemporaryFolder : IDisposable
     }
 
     /// <summary>Copies a folder of the repository without what builds left in it.</summary>
-    public string CopyFromRepository(string folder, string to)
-    {
-        string source = Repository.PathTo(folder);
-        foreach (string file in Directory.EnumerateFiles(source, "*", SearchOption.AllDirectories))
-        {
-            string relative = System.IO.Path.GetRelativePath(source, file);
-            if (relative.Split(System.IO.Path.DirectorySeparatorChar)[0] is "bin" or "obj")
-            {
-                continue;
-            }
+    public string CopyFromRepository(string folder, string to) => Copy(Repository.PathTo(folder), to, relative => relative.Split(System.IO.Path.DirectorySeparatorChar)[0] is not ("bin" or "obj"));
 
+    /// <summary>Copies a project of this folder with what building it left there: who publishes without building writes into obj/ all the same.</summary>
+    public string CopyBuilt(string project, string to) => Copy(this[project], to, _ => true);
+
+    private string Copy(string source, string to, Func<string, bool> isWanted)
+    {
+        foreach (string relative in Directory.GetFiles(source, "*", SearchOption.AllDirectories).Select(file => System.IO.Path.GetRelativePath(source, file)).Where(isWanted))
+        {
             string target = System.IO.Path.Combine(this[to], relative);
             Directory.CreateDirectory(System.IO.Path.GetDirectoryName(target)!);
-            File.Copy(file, target);
+            File.Copy(System.IO.Path.Combine(source, relative), target);
         }
+
         return this[to];
     }
 
