@@ -1,6 +1,7 @@
 using Keyless.Testing;
 
-[assembly: Parallelize(Scope = ExecutionScope.MethodLevel)]
+// More than there are cores: many of them wait, for a child or for what takes its time. Children have a limit of their own, in DotNet.
+[assembly: Parallelize(Workers = 6, Scope = ExecutionScope.MethodLevel)]
 
 namespace Keyless.MSBuild.Tests;
 
