@@ -155,6 +155,22 @@ public sealed class ContainerManifestTests
     }
 
     [TestMethod]
+    [DataRow("", " \"DIGEST\"")]
+    [DataRow(" ", " \"DIGEST\" ")]
+    [DataRow("   # comment\n", " \"DIGEST\"   # comment\n")]
+    [DataRow(" null # comment\r\n", " \"DIGEST\" # comment\r\n")]
+    [DataRow(" &d\n", " &d \"DIGEST\"\n")]
+    [DataRow(" &d ~\n", " &d \"DIGEST\"\n")]
+    [DataRow(" ''", " 'DIGEST'")]
+    public void An_empty_field_at_the_end_is_filled(string behind, string pinned)
+    {
+        const string Before = "image:\n  repository: ghcr.io/team/a\n  tag: v1\n  digest:";
+        ContainerManifest manifest = ContainerManifest.Parse("values.yaml", Encoding.UTF8.GetBytes(Before + behind), []);
+
+        Assert.AreEqual(Before + pinned, Encoding.UTF8.GetString(manifest.Pin(DigestOf)).Replace(DigestOf(manifest.Images[0]).ToString(), "DIGEST", StringComparison.Ordinal));
+    }
+
+    [TestMethod]
     public void A_field_for_the_hex_digits_takes_sha256_only()
     {
         var sha512 = Digest.Parse($"sha512:{new string('0', 128)}");

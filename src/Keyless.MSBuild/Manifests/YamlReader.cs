@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
@@ -10,6 +11,8 @@ namespace Keyless.MSBuild.Manifests;
 /// </summary>
 internal sealed class YamlReader(YamlFile file)
 {
+    private static readonly SearchValues<string> KeyEnds = SearchValues.Create([": ", ":\t", ":\n", ":\r"], StringComparison.Ordinal);
+
     private readonly Dictionary<string, YamlNode?> anchors = new(StringComparer.Ordinal);
     private readonly Events parser = new(new Parser(new StringReader(file.Text)));
     private int nodes;
@@ -57,7 +60,7 @@ internal sealed class YamlReader(YamlFile file)
         string tag = start.Tag.IsEmpty ? "" : start.Tag.Value;
         YamlNode node = start switch
         {
-            Scalar scalar => new YamlScalar(ValueStart(scalar), (int)scalar.End.Index, tag, scalar.Value, scalar.Style),
+            Scalar scalar => Clear(new YamlScalar(ValueStart(scalar), (int)scalar.End.Index, tag, scalar.Value, scalar.Style)),
             SequenceStart => ReadSequence(new YamlSequence(at, tag), depth),
             _ => ReadMapping(new YamlMapping(at, tag), depth),
         };
@@ -87,6 +90,11 @@ internal sealed class YamlReader(YamlFile file)
             int at = (int)parser.Current!.Start.Index;
             YamlScalar key = parser.Accept<AnchorAlias>(out _) ? throw WrongKey(at) : ReadNode(depth + 1) as YamlScalar ?? throw WrongKey(at);
             YamlNode value = Shallow(ReadNode(depth + 1), at);
+            if (key.IsNull)
+            {
+                throw file.Refuse(at, "the key is empty");
+            }
+
             bool isNew;
             if (key is { Value: "<<", Style: ScalarStyle.Plain, Tag: "" or "tag:yaml.org,2002:merge" })
             {
@@ -140,6 +148,22 @@ internal sealed class YamlReader(YamlFile file)
             : throw file.Refuse(at, $"*{name} stands for nothing: no &{name} comes before it in this document");
         node.IsShared = true;
         return node;
+    }
+
+    /// <summary>
+    /// The parser takes for one value what libyaml and its kin take for a key: <c>?a</c> in a flow, and <c>a *b: c</c>, in which YAML allows no colon
+    /// before a blank.
+    /// </summary>
+    private YamlScalar Clear(YamlScalar scalar)
+    {
+        if (scalar.Style != ScalarStyle.Plain || scalar.Value.Length == 0)
+        {
+            return scalar;
+        }
+
+        ReadOnlySpan<char> text = file.Text.AsSpan(scalar.Start, scalar.End - scalar.Start);
+        bool isKey = text.StartsWith('?') || text.EndsWith(':') || text.IndexOfAny(KeyEnds) >= 0;
+        return isKey ? throw file.Refuse(scalar.Start, "some readers see a key here, and others a value; put it in quotes") : scalar;
     }
 
     // libyaml and what was made after it (go-yaml, PyYAML) end a name at any other character: &a: is a key for them, and an anchor called "a:" by YAML 1.2.
