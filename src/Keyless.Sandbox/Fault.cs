@@ -158,8 +158,11 @@ public sealed record Fault
         if (Retry is { } retry)
         {
             int seconds = (int)Math.Ceiling(retry.Wait.TotalSeconds);
+            DateTimeOffset now = request.Time.GetUtcNow();
+            // Kestrel's own Date is by the machine's clock, and up to a second old.
+            request.Context.Response.Headers.Date = now.ToString("R", CultureInfo.InvariantCulture);
             request.Context.Response.Headers.RetryAfter = retry.AsDate
-                ? request.Time.GetUtcNow().AddSeconds(seconds).ToString("R", CultureInfo.InvariantCulture)
+                ? now.AddSeconds(seconds).ToString("R", CultureInfo.InvariantCulture)
                 : seconds.ToString(CultureInfo.InvariantCulture);
         }
 
