@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts the real clients and servers that the interop tests talk to into a folder, without installing anything on the machine:
-# cosign 3 (as cosign), cosign 2 (as cosign2), crane, oras, docker-registry; and, if there is npm, @sigstore/verify and @sigstore/tuf for node.
+# cosign 3 (as cosign), cosign 2 (as cosign2), crane, oras, docker-registry; and, if there is npm, @sigstore/verify and @sigstore/tuf for node,
+# and sarif-multitool, which checks SARIF logs.
 # Also what was signed at the public-good instance: a package of npm's, and the bundles of sigstore-go's tests, its provenance among them.
 #
 # usage: bash eng/get-tools.sh [FOLDER]     default: artifacts/tools of this repository; what is there already is kept
@@ -16,11 +17,13 @@ folder=$(cd "$folder" && pwd)
 # npm warns that @sigstore/verify wants a newer node than 20; what is used of it here runs there.
 modules=$root/tests/Keyless.Interop.Tests/node
 if ! command -v npm >/dev/null; then
-  echo "get-tools: no npm here, so no @sigstore/verify: its tests will be skipped; install Node.js 20 or newer for them" >&2
+  echo "get-tools: no npm here, so no @sigstore/verify and no sarif-multitool: their tests will be skipped; install Node.js 20 or newer for them" >&2
 elif [ ! -f "$folder/node/node_modules/.package-lock.json" ] || ! cmp -s "$modules/package-lock.json" "$folder/node/package-lock.json"; then
   mkdir -p "$folder/node"
   cp "$modules/package.json" "$modules/package-lock.json" "$modules/.npmrc" "$folder/node/"
   (cd "$folder/node" && npm ci --ignore-scripts --loglevel=error)
+  # all that its own script would do
+  chmod -f u+x "$folder"/node/node_modules/@microsoft/sarif-multitool-*/Sarif.Multitool || true
 fi
 if command -v npm >/dev/null && [ ! -f "$folder/node/sigstore-2.0.0.tgz" ]; then
   (cd "$folder/node" && npm pack --silent sigstore@2.0.0 >/dev/null)
