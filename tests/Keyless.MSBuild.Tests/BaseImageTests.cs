@@ -161,7 +161,9 @@ public sealed class BaseImageTests
 
         JsonObject Descriptor(string type, RegistryManifest? of = null) => new()
         {
-            ["mediaType"] = type, ["digest"] = of?.Digest ?? world.Sandbox.Registry.PutBlob(parts[0], empty), ["size"] = of?.Bytes.Length ?? empty.Length,
+            ["mediaType"] = type,
+            ["digest"] = of?.Digest ?? world.Sandbox.Registry.PutBlob(parts[0], empty),
+            ["size"] = of?.Bytes.Length ?? empty.Length,
         };
     }
 }
