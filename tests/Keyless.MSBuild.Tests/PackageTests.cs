@@ -52,7 +52,7 @@ public sealed class PackageTests
             .Where(attribute => attribute.Value == $"$({attribute.Name.LocalName})")
             .Select(attribute => attribute.Name.LocalName)
             // The SDK's, and the two that are reserved without a default of ours.
-            .Except(["ContainerRegistry", "ContainerRepository", "ContainerArchiveOutputPath", "GeneratedContainerDigest", "GeneratedImageIndex", "GeneratedArchiveOutputPath", "ContainerBaseImage", "AttestContainerProvenance", "AttestContainerSbom"]);
+            .Except(["ContainerRegistry", "ContainerRepository", "ContainerArchiveOutputPath", "GeneratedContainerDigest", "GeneratedImageIndex", "GeneratedArchiveOutputPath", "ContainerBaseImage", "IntermediateOutputPath", "AttestContainerProvenance", "AttestContainerSbom"]);
         foreach (string name in read)
         {
             Assert.Contains($"<{name} Condition=\"'$({name})' == ''\"", props);
