@@ -40,8 +40,9 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
         JsonObject[] others = [.. (run?["results"]?.AsArray() ?? []).Select(result => (JsonObject)result!).Where(result => LeavesAlone(project, result["properties"]!, folder))];
         // Whose results stay has named its files from somewhere, and that stays, too; what is not there is then named absolutely.
         string uri = others.Length > 0 && BaseUri(run!) is { } theirs ? theirs : root.Uri;
+        var unnamed = new Position(project.File);
         IEnumerable<JsonObject> own = project.Findings.Where(finding => passes || finding.Problem is not null)
-            .Select(finding => ToJson(finding, project, folder, isUnderRoot: uri == root.Uri));
+            .Select(finding => ToJson(finding, finding.Image.Positions.Count > 0 ? finding.Image.Positions : [unnamed], Properties(finding, project, folder), isUnderRoot: uri == root.Uri));
         JsonObject[] results = [.. others.Select(result => (JsonObject)result.DeepClone()), .. Numbered(own)];
         // Of too many, those stay that somebody has to look at.
         results = results.Length <= MostResults ? results : [.. results.OrderBy(result => (string?)result["kind"] == "pass").Take(MostResults)];
@@ -135,10 +136,9 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
         return rule;
     }
 
-    private JsonObject ToJson(ImageFinding finding, VerifiedProject project, string folder, bool isUnderRoot)
+    private JsonObject ToJson(ImageFinding finding, IReadOnlyList<Position> positions, JsonObject properties, bool isUnderRoot)
     {
         Diagnostic? problem = finding.Problem;
-        IReadOnlyList<Position> positions = finding.Image.Positions.Count > 0 ? finding.Image.Positions : [new Position(project.File)];
         var result = new JsonObject
         {
             // What is asked of a verified image is answered by the same rule.
@@ -154,7 +154,7 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
         }
 
         result["partialFingerprints"] = new JsonObject { [FingerprintName] = Fingerprint(finding, positions[0]) };
-        result["properties"] = Properties(finding, project, folder);
+        result["properties"] = properties;
         return result;
     }
 

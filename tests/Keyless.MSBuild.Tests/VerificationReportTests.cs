@@ -288,10 +288,10 @@ public sealed partial class VerificationReportTests
     public async Task What_strangers_are_called_stays_a_value(string form)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
-        world.Environment["GITHUB_STEP_SUMMARY"] = world.PathOf("summary");
-        const string branch = "refs/heads/x`|--><script>\n::error::x\n##vso[task.complete]<!-- keyless-msbuild:end -->${{x}}*a*[b](c)@team";
+        const string branch = "refs/heads/x`|--><script>::error::x##vso[task.complete]<!-- keyless-msbuild:end -->${{x}}*a*[b](c)@team";
         world.Sandbox.Issuer.Claims["job_workflow_ref"] = $"example-org/example-repo/.github/workflows/publish.yml@{branch}";
         string image = world.PushSigned();
+        world.Environment["GITHUB_STEP_SUMMARY"] = world.PathOf("summary");
         KeylessVerifyContainer task = Reporting(world, form, world.Image(image, ("CertificateIdentity", "https://example.com/somebody")));
         task.ProjectName = "--><img src=x>|`a`\u202E";
 
@@ -334,8 +334,9 @@ public sealed partial class VerificationReportTests
     [TestMethod]
     public async Task In_GitHub_Actions_the_run_has_a_summary_an_annotation_and_no_output_where_an_image_is_refused()
     {
-        await using World world = await StartInGitHubAsync();
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
         KeylessVerifyContainer task = world.Verify(world.Image(world.PushSigned()), world.Image(world.Push("team/other")));
+        HaveFiles(world);
 
         string error = World.Refusal(task, "KEYLESS4001");
 
@@ -349,8 +350,9 @@ public sealed partial class VerificationReportTests
     [TestMethod]
     public async Task In_GitHub_Actions_the_step_has_the_pinned_images_of_all_projects_as_an_output()
     {
-        await using World world = await StartInGitHubAsync();
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
         string first = world.PushSigned(), second = world.PushSigned();
+        HaveFiles(world);
         world.Folder.Write("output", "verified-images=somebody's own");
         foreach (string image in (string[])[first, second])
         {
@@ -369,8 +371,9 @@ public sealed partial class VerificationReportTests
     [DataRow("elsewhere")]
     public async Task Tells_no_CI_system_where_that_is_switched_off_or_elsewhere(string why)
     {
-        await using World world = await StartInGitHubAsync();
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
         KeylessVerifyContainer task = Reporting(world, ".json", world.Image(world.PushSigned()), world.Image(world.Push("team/other")));
+        HaveFiles(world);
         if (why == "off")
         {
             task.ContainerSigningCIOutput = "false";
@@ -406,7 +409,8 @@ public sealed partial class VerificationReportTests
     [TestMethod]
     public async Task A_step_summary_that_is_nearly_full_gets_less()
     {
-        await using World world = await StartInGitHubAsync();
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        HaveFiles(world);
         world.Folder.Write("summary", new string('x', GitHubActions.LargestSummary - 100));
         KeylessVerifyContainer task = world.Verify(world.Image(world.Push("team/other")));
 
@@ -417,12 +421,11 @@ public sealed partial class VerificationReportTests
         Assert.IsLessThanOrEqualTo(GitHubActions.LargestSummary, Encoding.UTF8.GetByteCount(summary));
     }
 
-    private async Task<World> StartInGitHubAsync()
+    /// <summary>Those that the runner makes for a step; after the signing, which would write there as well.</summary>
+    private static void HaveFiles(World world)
     {
-        World world = await World.StartAsync(TestContext.CancellationToken);
         world.Environment["GITHUB_OUTPUT"] = world.PathOf("output");
         world.Environment["GITHUB_STEP_SUMMARY"] = world.PathOf("summary");
-        return world;
     }
 
     private static KeylessVerifyContainer Reporting(World world, string form, params ITaskItem[] images)
@@ -514,7 +517,6 @@ public sealed partial class VerificationReportTests
     /// <summary>A report of one image of each kind, outside any CI system.</summary>
     private static async Task<string> OfEverythingAsync(World world, string form)
     {
-        world.Environment.Clear();
         world.Folder.Write("Deploy.csproj", "<Project />");
         string missing = $"{world.Push("team/gone").Split('@')[0]}@sha256:{new string('0', 64)}";
         world.PushSigned();
@@ -524,6 +526,7 @@ public sealed partial class VerificationReportTests
             new TaskItem(world.Push("team/new"), new Dictionary<string, string> { ["Policy"] = "rollout" }),
             world.Image(missing));
         task.ContainerTrustPolicies = [world.Image("rollout", ("Mode", "warn"))];
+        world.Environment.Clear();
         Assert.IsFalse(task.Execute(), World.Log(task));
         return await ReadAsync(world, form);
     }
