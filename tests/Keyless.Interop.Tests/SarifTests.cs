@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using Keyless.MSBuild;
 using Keyless.Testing;
+using Microsoft.Build.Utilities;
+using Task = System.Threading.Tasks.Task;
 
 namespace Keyless.Interop.Tests;
 
@@ -30,11 +32,16 @@ public sealed class SarifTests
         world.Folder.Write("Deploy.csproj", "<Project />");
         string signed = await world.PushAsync(), unsigned = await world.PushAsync("team/other");
         world.Sign(signed);
+        world.Folder.Write("deploy/compose file.yaml", $"services:\n  app:\n    image: {unsigned}\n");
+        KeylessVerifyContainer compose = world.Verify(unsigned);
+        compose.ContainerImagesToVerify = [];
+        compose.ContainerTrustPolicies = [new TaskItem("ours", new Dictionary<string, string> { ["CertificateIdentity"] = world.Signer, ["CertificateOidcIssuer"] = world.Sandbox.Issuer.Url, ["Mode"] = "warn" })];
+        compose.ContainerManifestFiles = [new TaskItem("deploy/compose file.yaml", new Dictionary<string, string> { ["Policy"] = "ours" })];
         foreach ((string project, KeylessVerifyContainer task) in new[]
         {
             ("Deploy", world.Verify(signed)),
             ("Other", world.Verify(signed, ("CertificateIdentity", "https://example.com/somebody"))),
-            ("Third", world.Verify(unsigned, ("Mode", "warn"))),
+            ("Third", compose),
             ("Fourth", world.Verify($"{unsigned[..^4]}0000")),
         })
         {
@@ -45,6 +52,7 @@ public sealed class SarifTests
 
         JsonArray results = JsonNode.Parse(await File.ReadAllTextAsync(world.Folder["images.sarif"], TestContext.CancellationToken))!["runs"]![0]!["results"]!.AsArray();
         Assert.AreEqual("pass none, fail error, fail warning, fail error", string.Join(", ", results.Select(result => $"{result!["kind"]} {result["level"]}")));
+        Assert.AreEqual("""{"artifactLocation":{"uri":"deploy/compose%20file.yaml","uriBaseId":"SRCROOT"},"region":{"startLine":3,"startColumn":12}}""", results[2]!["locations"]![0]!["physicalLocation"]!.ToJsonString());
         Assert.AreEqual(Known, await ValidateAsync(world, multitool));
 
         // It would have found something.
