@@ -87,12 +87,13 @@ internal sealed class PinnedImagesFile(string path, string project, string? run)
     };
 
     private static IEnumerable<JsonObject> ReadJson(byte[] there) =>
-        SigningReport.Parse(there) is JsonObject file && IsText(file["schema"]) && (string?)file["schema"] == Schema
-            && file["images"] is JsonArray images && images.All(image => image is JsonObject entry && IsText(entry["project"]) && (entry["run"] is null || IsText(entry["run"])))
+        SigningReport.Parse(there) is JsonObject file && SigningReport.IsText(file["schema"]) && (string?)file["schema"] == Schema
+            && file["images"] is JsonArray images && images.All(IsOwned)
             ? images.Cast<JsonObject>()
             : throw new FormatException($"its schema is not {Schema}");
 
-    private static bool IsText(JsonNode? node) => node?.GetValueKind() == JsonValueKind.String;
+    /// <summary>What the merging looks at: whose it is.</summary>
+    private static bool IsOwned(JsonNode? node) => node is JsonObject entry && SigningReport.IsText(entry["project"]) && SigningReport.IsText(entry["run"], orNull: true);
 
     /// <summary>The file may have variables of its owner's; only what stands between our marks is ours.</summary>
     private byte[] MergeVariables(byte[]? there, IReadOnlyList<PinnedImage> images)
@@ -128,7 +129,9 @@ internal sealed class PinnedImagesFile(string path, string project, string? run)
             bool ends = text == End;
             if (!ends && text.StartsWith(Mark, StringComparison.Ordinal))
             {
-                block = block is null ? SigningReport.Parse(Encoding.UTF8.GetBytes(text[Mark.Length..])) : throw new FormatException("one part begins in another");
+                block = block is not null ? throw new FormatException("one part begins in another")
+                    : SigningReport.Parse(Encoding.UTF8.GetBytes(text[Mark.Length..])) is { } begin && IsOwned(begin) ? begin
+                    : throw new FormatException("a part does not say whose it is");
             }
 
             if (block is null || ((string?)block["project"] != ProjectName && (string?)block["run"] == run))

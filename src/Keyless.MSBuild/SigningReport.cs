@@ -64,6 +64,9 @@ internal sealed class SigningReport(string path)
         }
     }
 
+    /// <summary>Whether a member is a string, or also null where that may be.</summary>
+    public static bool IsText(JsonNode? node, bool orNull = false) => node is null ? orNull : node.GetValueKind() == JsonValueKind.String;
+
     private IReadOnlyList<JsonObject> Read(byte[]? there)
     {
         if (there is null)
@@ -86,7 +89,5 @@ internal sealed class SigningReport(string path)
     // What the merging looks at; all else stays as it is.
     private static bool IsEntry(JsonNode? node) =>
         node is JsonObject entry && IsText(entry["project"]) && IsText(entry["name"]) && IsText(entry["digest"])
-        && (entry["run"] is null || IsText(entry["run"])) && entry["tags"] is JsonArray tags && tags.All(IsText);
-
-    private static bool IsText(JsonNode? node) => node?.GetValueKind() == JsonValueKind.String;
+        && IsText(entry["run"], orNull: true) && entry["tags"] is JsonArray tags && tags.All(tag => IsText(tag));
 }

@@ -30,9 +30,6 @@ internal sealed class VerificationJson : VerificationReport.IForm
     /// <summary>As people can read it, and the same bytes for the same content.</summary>
     public static byte[] Write(JsonNode report) => [.. JsonSerializer.SerializeToUtf8Bytes(report, Readable), (byte)'\n'];
 
-    /// <summary>Whether a member is a string, or also null where that may be.</summary>
-    public static bool IsText(JsonNode? node, bool orNull = false) => node is null ? orNull : node.GetValueKind() == JsonValueKind.String;
-
     private static IReadOnlyList<JsonObject> Read(byte[]? there)
     {
         if (there is null)
@@ -40,7 +37,7 @@ internal sealed class VerificationJson : VerificationReport.IForm
             return [];
         }
 
-        if (SigningReport.Parse(there) is not JsonObject report || !IsText(report["schema"]) || (string?)report["schema"] != Schema)
+        if (SigningReport.Parse(there) is not JsonObject report || !SigningReport.IsText(report["schema"]) || (string?)report["schema"] != Schema)
         {
             throw new FormatException($"its schema is not {Schema}");
         }
@@ -51,7 +48,7 @@ internal sealed class VerificationJson : VerificationReport.IForm
     }
 
     // What the merging looks at; all else stays as it is.
-    private static bool IsEntry(JsonNode? node) => node is JsonObject entry && IsText(entry["project"]) && IsText(entry["target"]) && IsText(entry["run"], orNull: true);
+    private static bool IsEntry(JsonNode? node) => node is JsonObject entry && SigningReport.IsText(entry["project"]) && SigningReport.IsText(entry["target"]) && SigningReport.IsText(entry["run"], orNull: true);
 
     private static JsonObject ToJson(ImageFinding finding, VerifiedProject project, string folder) => new()
     {

@@ -81,12 +81,12 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
 
     // What the merging looks at; all else stays as it is.
     private static bool IsOurs(JsonObject run) =>
-        run["tool"] is JsonObject tool && tool["driver"] is JsonObject driver && VerificationJson.IsText(driver["name"]) && (string?)driver["name"] == ToolName
-        && driver["rules"] is JsonArray rules && rules.All(rule => rule is JsonObject && VerificationJson.IsText(rule["id"]))
-        && run["originalUriBaseIds"] is JsonObject bases && bases[BaseId] is JsonObject source && VerificationJson.IsText(source["uri"])
-        && run["results"] is JsonArray results && results.All(result => result is JsonObject && VerificationJson.IsText(result["ruleId"]) && VerificationJson.IsText(result["kind"], orNull: true)
+        run["tool"] is JsonObject tool && tool["driver"] is JsonObject driver && SigningReport.IsText(driver["name"]) && (string?)driver["name"] == ToolName
+        && driver["rules"] is JsonArray rules && rules.All(rule => rule is JsonObject && SigningReport.IsText(rule["id"]))
+        && run["originalUriBaseIds"] is JsonObject bases && bases[BaseId] is JsonObject source && SigningReport.IsText(source["uri"])
+        && run["results"] is JsonArray results && results.All(result => result is JsonObject && SigningReport.IsText(result["ruleId"]) && SigningReport.IsText(result["kind"], orNull: true)
             && rules.Any(rule => (string?)rule!["id"] == (string?)result["ruleId"])
-            && result["properties"] is JsonObject own && VerificationJson.IsText(own["project"]) && VerificationJson.IsText(own["target"]) && VerificationJson.IsText(own["run"], orNull: true));
+            && result["properties"] is JsonObject own && SigningReport.IsText(own["project"]) && SigningReport.IsText(own["target"]) && SigningReport.IsText(own["run"], orNull: true));
 
     private static bool LeavesAlone(VerifiedProject project, JsonNode own, string folder) =>
         project.LeavesAlone((string)own["project"]!, (string)own["target"]!, (string?)own["run"], folder);

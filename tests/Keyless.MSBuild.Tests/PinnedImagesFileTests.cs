@@ -146,7 +146,11 @@ public sealed class PinnedImagesFileTests
     [DataRow("other.json", "{\"images\":[]}", "KEYLESS5012")]
     [DataRow("broken.json", "{", "KEYLESS5012")]
     [DataRow("broken.env", "# keyless-msbuild: {\"project\":\"x\",\"run\":null}\nA=1\n", "KEYLESS5012")]
-    [DataRow("nested.env", "# keyless-msbuild: {}\n# keyless-msbuild: {}\n# keyless-msbuild: end\n", "KEYLESS5012")]
+    [DataRow("nested.env", "# keyless-msbuild: {\"project\":\"x\",\"run\":null}\n# keyless-msbuild: {\"project\":\"x\",\"run\":null}\n# keyless-msbuild: end\n", "KEYLESS5012")]
+    [DataRow("nobodys.env", "# keyless-msbuild: {}\n# keyless-msbuild: end\n", "KEYLESS5012")]
+    [DataRow("number.env", "# keyless-msbuild: {\"project\":1,\"run\":null}\n# keyless-msbuild: end\n", "KEYLESS5012")]
+    [DataRow("list.env", "# keyless-msbuild: []\n# keyless-msbuild: end\n", "KEYLESS5012")]
+    [DataRow("null.env", "# keyless-msbuild: null\n# keyless-msbuild: end\n", "KEYLESS5012")]
     [DataRow("binary.env", "\uFFFF\0\xD800", "KEYLESS5012")]
     [DataRow("file/images.env", "", "KEYLESS5012")]
     public void Is_refused_before_anything_is_asked(string path, string? content, string code)
