@@ -62,7 +62,8 @@ public sealed class KeylessVerifyContainer : VerifyingTask
             [ContainerImagesToVerify, ContainerTrustPolicies, ContainerManifestFiles],
             [
                 .. ContainerManifestFiles.Select(file => PathOf("ContainerManifestFile", file.ItemSpec)),
-                .. ContainerImagesToVerify.Concat(ContainerTrustPolicies).Select(item => item.GetMetadata("PublicKey")).Append(SigstoreTrustedRoot).Where(path => path.Length > 0).Select(path => PathOf("PublicKey", path)),
+                .. ContainerImagesToVerify.Concat(ContainerTrustPolicies).Select(item => item.GetMetadata("PublicKey")).Where(path => path.Length > 0).Select(path => PathOf("PublicKey", path)),
+                .. SigstoreTrustedRoot.Length > 0 ? (string[])[PathOf(nameof(SigstoreTrustedRoot), SigstoreTrustedRoot)] : [],
             ]));
         if (build.Items is { } before)
         {

@@ -10,6 +10,9 @@ internal static class Setting
     /// <summary>Like MSBuild's own conditions, without regard to case; empty is false.</summary>
     public static bool IsTrue(string name, string? value) => OneOf(name, value, "false", "true") == "true";
 
+    /// <summary>The same, for a switch that is on unless somebody turns it off.</summary>
+    public static bool IsTrueOrEmpty(string name, string? value) => string.IsNullOrEmpty(value) || IsTrue(name, value);
+
     /// <summary>One of <paramref name="allowed"/>, spelled as there; empty is the first.</summary>
     public static string OneOf(string name, string? value, params string[] allowed) =>
         string.IsNullOrEmpty(value)

@@ -69,7 +69,7 @@ public abstract class SigningTask : SigstoreTask
             Recursive: ContainerSigningRecursive.Length == 0 || Setting.IsTrue(nameof(ContainerSigningRecursive), ContainerSigningRecursive),
             Setting.IsTrue(nameof(ContainerSigningAcceptPublicLog), ContainerSigningAcceptPublicLog),
             new SignaturesWanted(ReadFormats(), ReadAnnotations(), Setting.IsTrue(nameof(ContainerSigningSkipIfSigned), ContainerSigningSkipIfSigned)),
-            WritesCIOutput: ContainerSigningCIOutput.Length == 0 || Setting.IsTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput),
+            WritesCIOutput: Setting.IsTrueOrEmpty(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput),
             Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository),
             Setting.Duration(nameof(ContainerSigningRetryBudget), ContainerSigningRetryBudget, TimeSpan.FromMinutes(5), mayBeZero: true));
     }

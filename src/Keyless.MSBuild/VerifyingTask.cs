@@ -63,7 +63,7 @@ public abstract class VerifyingTask : SigstoreTask
     private protected async Task<IReadOnlyList<ImageOutcome>> VerifyAsync(Func<TrustPolicies, IReadOnlyList<ImageToVerify>> read, CancellationToken cancel)
     {
         KeptSignatures? kept = Setting.IsTrue(nameof(ContainerVerificationCache), ContainerVerificationCache) ? new KeptSignatures(PathOf(nameof(IntermediateOutputPath), Path.Combine(OwnFolder, "verified"))) : null;
-        bool writesCIOutput = ContainerSigningCIOutput.Length == 0 || Setting.IsTrue(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput);
+        bool writesCIOutput = Setting.IsTrueOrEmpty(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput);
         var ci = CiSystem.Find(EnvironmentVariable);
         VerificationReport? report = await PrepareReportAsync(ci, cancel);
         ImageReference? signatures = Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository);
