@@ -147,12 +147,12 @@ public sealed class ManifestFileTests
     [DataRow("ImagePath", "spec..image", "KEYLESS5001", "ImagePath")]
     public void Is_refused_for_what_is_wrong_with_its_item(string metadata, string? value, string code, string what)
     {
-        long before = world.Sandbox.Traffic.Mark();
-        KeylessVerifyContainer task = Verify($"services:\n  a: {{ image: {Tag(app)} }}\n", (metadata, value));
+        string nobodys = $"nobody-{Guid.NewGuid():N}";
+        KeylessVerifyContainer task = Verify($"services:\n  a: {{ image: {world.Sandbox.RegistryHost}/{nobodys}/app:1.0 }}\n", (metadata, value));
 
         Assert.Contains(what, World.Refusal(task, code));
 
-        Assert.IsFalse(world.Sandbox.Traffic.Snapshot(before).Any(exchange => exchange.UserAgent.Contains(folder, StringComparison.Ordinal)));
+        Assert.IsFalse(world.Sandbox.Traffic.Snapshot().Any(exchange => exchange.Path.Contains(nobodys, StringComparison.Ordinal)));
     }
 
     [TestMethod]
