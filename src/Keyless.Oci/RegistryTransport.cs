@@ -14,6 +14,7 @@ public sealed class RegistryTransport : HttpMessageHandler
     private readonly HttpMessageInvoker strict = new(CreateSocketsHandler(anyCertificate: false));
     private readonly HttpMessageInvoker lax = new(CreateSocketsHandler(anyCertificate: true));
     private readonly ConcurrentDictionary<string, string> schemes = new(StringComparer.OrdinalIgnoreCase);
+    private readonly ConcurrentDictionary<string, TaskCompletionSource> trials = new(StringComparer.OrdinalIgnoreCase);
 
     private RegistryTransport(IEnumerable<string> insecureHosts) => this.insecureHosts = new(insecureHosts, StringComparer.OrdinalIgnoreCase);
 
@@ -46,25 +47,61 @@ public sealed class RegistryTransport : HttpMessageHandler
 
         if (schemes.TryGetValue(uri.Authority, out string? known))
         {
-            request.RequestUri = WithScheme(uri, known);
-            return await lax.SendAsync(request, cancellationToken);
+            return await OverAsync(known);
         }
 
-        string scheme = Uri.UriSchemeHttps;
-        HttpResponseMessage response;
+        // One finds out for all: each handshake that fails costs as much as several that do not.
+        var trial = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        TaskCompletionSource first = trials.GetOrAdd(uri.Authority, trial);
+        if (first != trial)
+        {
+            await first.Task.WaitAsync(cancellationToken);
+            if (schemes.TryGetValue(uri.Authority, out known))
+            {
+                return await OverAsync(known);
+            }
+        }
+
         try
         {
-            response = await lax.SendAsync(request, cancellationToken);
+            return await TryAsync();
         }
-        catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.SecureConnectionError or HttpRequestError.ConnectionError)
+        finally
         {
-            // Nothing of the request was sent: there was no connection to send it on.
-            scheme = Uri.UriSchemeHttp;
-            request.RequestUri = WithScheme(uri, scheme);
-            response = await lax.SendAsync(request, cancellationToken);
+            trial.TrySetResult();
         }
-        schemes.TryAdd(uri.Authority, scheme);
-        return response;
+
+        Task<HttpResponseMessage> OverAsync(string scheme)
+        {
+            request.RequestUri = WithScheme(uri, scheme);
+            return lax.SendAsync(request, cancellationToken);
+        }
+
+        async Task<HttpResponseMessage> TryAsync()
+        {
+            string scheme = Uri.UriSchemeHttps;
+            HttpResponseMessage response;
+            try
+            {
+                response = await OverAsync(scheme);
+            }
+            catch (HttpRequestException e) when (e.HttpRequestError is HttpRequestError.SecureConnectionError or HttpRequestError.ConnectionError)
+            {
+                // Nothing of the request was sent: there was no connection to send it on.
+                scheme = Uri.UriSchemeHttp;
+                if (e.HttpRequestError == HttpRequestError.SecureConnectionError)
+                {
+                    // Somebody is there who does not speak TLS; nobody has to wait for his answer to know that.
+                    schemes.TryAdd(uri.Authority, scheme);
+                    trial.TrySetResult();
+                }
+
+                response = await OverAsync(scheme);
+            }
+
+            schemes.TryAdd(uri.Authority, scheme);
+            return response;
+        }
     }
 
     protected override void Dispose(bool disposing)

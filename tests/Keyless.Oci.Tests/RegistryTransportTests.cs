@@ -1,7 +1,9 @@
+using System.IO.Pipelines;
 using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -54,6 +56,36 @@ public sealed class RegistryTransportTests
     }
 
     [TestMethod]
+    public async Task Finds_out_once_how_to_speak_to_an_insecure_host_however_many_ask_at_a_time()
+    {
+        int handshakes = 0;
+        await using WebApplication server = await PlainAsync(first => handshakes += first == 0x16 ? 1 : 0);
+        string address = $"https://127.0.0.1:{Port(server)}/";
+        using var http = new HttpClient(RegistryTransport.CreateHandler([]));
+
+        string[] answers = await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => http.GetStringAsync(address, Cancel)));
+
+        Assert.IsTrue(answers.All(answer => answer == "http"));
+        Assert.AreEqual(1, handshakes);
+    }
+
+    [TestMethod]
+    public async Task Nobody_waits_for_an_answer_to_know_that_a_host_speaks_http()
+    {
+        var answer = new TaskCompletionSource();
+        await using WebApplication server = await PlainAsync(_ => { }, context => context.Request.Path == "/slow" ? answer.Task : Task.CompletedTask);
+        string address = $"https://127.0.0.1:{Port(server)}/";
+        using var http = new HttpClient(RegistryTransport.CreateHandler([]));
+
+        Task<string> slow = http.GetStringAsync($"{address}slow", Cancel);
+        Assert.AreEqual("http", await http.GetStringAsync(address, Cancel));
+        Assert.IsFalse(slow.IsCompleted);
+
+        answer.SetResult();
+        Assert.AreEqual("http", await slow);
+    }
+
+    [TestMethod]
     [DataRow("http://localhost:1/", true)]
     [DataRow("http://localhost/", true)]
     [DataRow("http://127.9.9.9/", true)]
@@ -62,6 +94,32 @@ public sealed class RegistryTransportTests
     [DataRow("http://127.0.0.1.example/", false)]
     [DataRow("http://10.0.0.1/", false)]
     public void Knows_loopback_by_its_addresses(string uri, bool expected) => Assert.AreEqual(expected, RegistryTransport.IsLoopback(new Uri(uri)));
+
+    /// <param name="connected">Told the first byte of every connection, one after the other: 0x16 begins a TLS handshake (RFC 8446 §5.1).</param>
+    private async Task<WebApplication> PlainAsync(Action<byte> connected, Func<HttpContext, Task>? before = null)
+    {
+        var gate = new Lock();
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Use(next => async connection =>
+        {
+            ReadResult read = await connection.Transport.Input.ReadAsync(Cancel);
+            lock (gate)
+            {
+                connected(read.Buffer.FirstSpan[0]);
+            }
+
+            connection.Transport.Input.AdvanceTo(read.Buffer.Start);
+            await next(connection);
+        })));
+        WebApplication application = builder.Build();
+        application.Run(async context =>
+        {
+            await (before?.Invoke(context) ?? Task.CompletedTask);
+            await context.Response.WriteAsync(context.Request.Scheme, Cancel);
+        });
+        await application.StartAsync(Cancel);
+        return application;
+    }
 
     private async Task<WebApplication> SelfSignedAsync()
     {
