@@ -196,7 +196,10 @@ public abstract class VerifyingTask : SigstoreTask
             }
 
             // What an earlier build refused is no longer so.
-            File.Delete(file);
+            if (File.Exists(file))
+            {
+                File.Delete(file);
+            }
         }
         catch (ConfigurationException e)
         {
