@@ -14,7 +14,7 @@ h3 { font-size: 17px; margin: 0 0 12px; }
 table { border-collapse: collapse; margin-bottom: 12px; }
 th, td { border: 1px solid #d1d9e0; padding: 5px 11px; }
 code, pre { font: 12px/1.45 "DejaVu Sans Mono", monospace; background: #f2f3f5; border-radius: 6px; }
-code { padding: 2px 5px; } pre { padding: 12px; margin: 0 0 14px; } pre code { padding: 0; }
+code { padding: 2px 5px; } pre { padding: 12px; margin: 0 0 14px; overflow: auto; } pre code { padding: 0; }
 </style>
 HTML
   # Open, so that the picture shows what is in there.
