@@ -10,6 +10,9 @@ namespace Keyless.MSBuild;
 /// <param name="Positions">Where the project, or one of its manifest files, names it; empty where a target does.</param>
 internal sealed record ImageToVerify(ImageReference Reference, TrustPolicy Policy, bool Recursive, IReadOnlyList<Position> Positions)
 {
+    /// <summary>What it is to the build, before its name in what is said of it; empty where it is just an image.</summary>
+    public string Role { get; init; } = "";
+
     /// <summary>The first place; null where there is none.</summary>
     public Position? Position => Positions is [var first, ..] ? first : null;
 }

@@ -29,8 +29,6 @@ public sealed class KeylessVerifyBaseImage : VerifyingTask
 
     private protected override string TargetName => nameof(VerifyContainerBaseImage);
 
-    private protected override string Role => $"the base image ({nameof(ContainerBaseImage)}) ";
-
     private protected override string ListOfRefused => "refused-base-image.txt";
 
     private protected override async Task RunAsync(CancellationToken cancel)
@@ -59,7 +57,10 @@ public sealed class KeylessVerifyBaseImage : VerifyingTask
 
         try
         {
-            return new ImageToVerify(ImageReference.Parse(ContainerBaseImage), policies.Named(nameof(ContainerBaseImageTrustPolicy), ContainerBaseImageTrustPolicy), Recursive: false, []);
+            return new ImageToVerify(ImageReference.Parse(ContainerBaseImage), policies.Named(nameof(ContainerBaseImageTrustPolicy), ContainerBaseImageTrustPolicy), Recursive: false, [])
+            {
+                Role = $"the base image ({nameof(ContainerBaseImage)}) ",
+            };
         }
         catch (FormatException e)
         {

@@ -25,7 +25,7 @@ internal static class VerdictText
         }
 
         string others = refused.Length == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $"; {refused.Length - 1} more of its manifests are refused");
-        return new Diagnostic(refused[0].Refusal is null ? Diagnostics.Unsigned : Diagnostics.Refused, $"{Refusal(refused[0])}{others}{string.Concat(refused[0].Hints.Select(hint => $"; {hint}"))}", image.Position);
+        return new Diagnostic(refused[0].Refusal is null ? Diagnostics.Unsigned : Diagnostics.Refused, $"{image.Role}{Refusal(refused[0])}{others}{string.Concat(refused[0].Hints.Select(hint => $"; {hint}"))}", image.Position);
     }
 
     /// <summary>Why an image is refused: by the refusal that came nearest.</summary>

@@ -145,7 +145,7 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
             ["ruleId"] = (problem?.Kind ?? Diagnostics.Refused).Code,
             ["kind"] = problem is null ? "pass" : "fail",
             ["level"] = problem is null ? "none" : finding.Word == "warned" ? "warning" : "error",
-            ["message"] = new JsonObject { ["text"] = problem?.Message ?? Diagnostic.OneLine($"{VerdictText.Name(finding.Verdict!)} is verified: signed {string.Join(", ", finding.Signers.Select(signer => VerdictText.Accepted(signer.Signature)))}.") },
+            ["message"] = new JsonObject { ["text"] = problem?.Message ?? Diagnostic.OneLine($"{finding.Image.Role}{VerdictText.Name(finding.Verdict!)} is verified: signed {string.Join(", ", finding.Signers.Select(signer => VerdictText.Accepted(signer.Signature)))}.") },
             ["locations"] = new JsonArray(Location(positions[0], isUnderRoot)),
         };
         if (positions.Count > 1)

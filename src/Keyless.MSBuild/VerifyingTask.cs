@@ -51,9 +51,6 @@ public abstract class VerifyingTask : SigstoreTask
     /// <summary>The public target that has the images verified; in a report it tells apart what one project asks for.</summary>
     private protected abstract string TargetName { get; }
 
-    /// <summary>What the images are to the build, before their names in what is said of them; empty where they are just images.</summary>
-    private protected virtual string Role => "";
-
     /// <summary>The file, below <c>keyless/</c>, with all refused signatures.</summary>
     private protected virtual string ListOfRefused => "refused-images.txt";
 
@@ -104,7 +101,7 @@ public abstract class VerifyingTask : SigstoreTask
         }
         catch (Exception e) when (Diagnostic.From(e) is { } known)
         {
-            return new ImageOutcome(image, [], known with { Text = $"{image.Reference}: {known.Text}", Position = image.Position });
+            return new ImageOutcome(image, [], known with { Text = $"{image.Role}{image.Reference}: {known.Text}", Position = image.Position });
         }
     }
 
@@ -237,7 +234,7 @@ public abstract class VerifyingTask : SigstoreTask
                 string within = outcome.Verdicts.Count == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $", with {outcome.Verdicts.Count - 1} manifests in it");
                 string from = outcome.Verdicts.All(verdict => verdict.IsKept) ? ", kept from an earlier build" : "";
                 Quorum quorum = outcome.Verdicts[0].Quorum!;
-                string image = Role.Length == 0 ? $"{ProjectName} -> {outcome.Verdicts[0].Pinned}" : $"Keyless.MSBuild: {Role}{outcome.Verdicts[0].Pinned}";
+                string image = outcome.Image.Role is { Length: > 0 } role ? $"Keyless.MSBuild: {role}{outcome.Verdicts[0].Pinned}" : $"{ProjectName} -> {outcome.Verdicts[0].Pinned}";
                 Say(MessageImportance.High, $"{image} (verified: signed {string.Join(", ", quorum.Signatures.Select(signature => VerdictText.Accepted(signature.Signature)))}{within}{from})");
             }
         }
@@ -253,7 +250,7 @@ public abstract class VerifyingTask : SigstoreTask
     {
         ImageOutcome first = alike[0];
         Diagnostic problem = first.Problem!;
-        string text = $"{Role}{problem.Text}";
+        string text = problem.Text;
         if (alike.Select(outcome => outcome.Image.Reference.Text).Distinct(StringComparer.Ordinal).Count() - 1 is > 0 and int others)
         {
             text += string.Create(CultureInfo.InvariantCulture, $" (and {others} more of its images)");

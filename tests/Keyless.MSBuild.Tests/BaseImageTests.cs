@@ -80,6 +80,56 @@ public sealed class BaseImageTests
         Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
     }
 
+    // Who reads one of them has to find the same in the others.
+    [TestMethod]
+    [DataRow("signed", ".sarif", "pass")]
+    [DataRow("unsigned", ".json", "KEYLESS4001")]
+    [DataRow("unsigned", ".md", "KEYLESS4001")]
+    [DataRow("unsigned", ".sarif", "KEYLESS4001")]
+    [DataRow("missing", ".json", "KEYLESS3003")]
+    [DataRow("missing", ".md", "KEYLESS3003")]
+    [DataRow("missing", ".sarif", "KEYLESS3003")]
+    public async Task Every_report_calls_it_the_base_image_as_the_log_does(string what, string form, string code)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        _ = what == "signed" ? world.PushSigned() : world.Push();
+        KeylessVerifyBaseImage task = Verify(world, what == "missing" ? "team/app:gone" : Tag);
+        task.ContainerVerificationReport = $"images{form}";
+        world.Environment.Remove("GITHUB_ACTIONS");
+
+        task.Execute();
+
+        string report = await File.ReadAllTextAsync(world.PathOf($"images{form}"), TestContext.CancellationToken);
+        string[] said = form switch
+        {
+            ".json" => [(string)JsonNode.Parse(report)!["images"]![0]!["error"]!["message"]!],
+            ".sarif" => [(string)JsonNode.Parse(report)!["runs"]![0]!["results"]![0]!["message"]!["text"]!],
+            _ => [.. report.Split('\n').Where(line => line.StartsWith($"**{code}** ", StringComparison.Ordinal)).Select(line => line.Replace($"**{code}** ", "", StringComparison.Ordinal))],
+        };
+        string begins = $"the base image (ContainerBaseImage) {world.Sandbox.RegistryHost}/team/app";
+        Assert.StartsWith(form == ".md" ? Quoted.Text(begins) : begins, Assert.ContainsSingle(said));
+        Assert.Contains(begins, World.Log(task));
+    }
+
+    [TestMethod]
+    [DataRow("signed")]
+    [DataRow("unsigned")]
+    [DataRow("missing")]
+    [DataRow("warned")]
+    public async Task Its_report_follows_the_schema(string what)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        _ = what == "signed" ? world.PushSigned() : world.Push();
+        KeylessVerifyBaseImage task = Verify(world, what == "missing" ? "team/app:gone" : Tag, what == "warned" ? [("Mode", "warn")] : []);
+        task.ContainerVerificationReport = "images.json";
+
+        task.Execute();
+
+        JsonNode report = JsonNode.Parse(await File.ReadAllTextAsync(world.PathOf("images.json"), TestContext.CancellationToken))!;
+        Assert.AreEqual("VerifyContainerBaseImage", (string?)report["images"]!.AsArray().Single()!["target"]);
+        VerificationReportTests.AssertFollows(report);
+    }
+
     [TestMethod]
     public async Task Says_that_a_registry_without_the_image_has_no_base_image()
     {

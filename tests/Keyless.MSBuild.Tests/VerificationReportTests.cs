@@ -448,7 +448,7 @@ public sealed partial class VerificationReportTests
     private static EvaluationResults Evaluate(JsonNode report) =>
         Schema.Value.Evaluate(JsonSerializer.SerializeToElement(report), new EvaluationOptions { OutputFormat = OutputFormat.List });
 
-    private static void AssertFollows(JsonNode report)
+    internal static void AssertFollows(JsonNode report)
     {
         EvaluationResults results = Evaluate(report);
         Assert.IsTrue(results.IsValid, $"{JsonSerializer.Serialize(results)}\n{report.ToJsonString()}");
