@@ -24,7 +24,8 @@ internal sealed class VerificationJson : VerificationReport.IForm
         IEnumerable<JsonNode> others = Read(there)
             .Where(entry => project.LeavesAlone((string)entry["project"]!, (string)entry["target"]!, (string?)entry["run"], folder))
             .Select(entry => entry.DeepClone());
-        return Write(new JsonObject { ["schema"] = Schema, ["images"] = new JsonArray([.. others, .. project.Findings.Select(finding => ToJson(finding, project, folder))]) });
+        IEnumerable<JsonNode> all = others.Concat(project.Findings.Select(finding => ToJson(finding, project, folder)));
+        return Write(new JsonObject { ["schema"] = Schema, ["images"] = new JsonArray([.. VerificationReport.InOrder(all, entry => (string)entry["project"]!, entry => (string)entry["target"]!)]) });
     }
 
     /// <summary>As people can read it, and the same bytes for the same content.</summary>

@@ -26,7 +26,7 @@ internal sealed partial class VerificationPage : VerificationReport.IForm
             sections.Add(own with { Text = $"{own.Begin}\n{Write(project, images: MostImages, signatures: MostSignatures)}{End}\n" });
         }
 
-        return Encoding.UTF8.GetBytes(Write(sections));
+        return Encoding.UTF8.GetBytes(Write([.. VerificationReport.InOrder(sections, section => section.Project, section => section.Target)]));
     }
 
     /// <summary>One project's part for the page of a CI run: with everything, then with less; a file that the CI system would refuse helps nobody.</summary>

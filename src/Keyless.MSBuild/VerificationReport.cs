@@ -41,6 +41,10 @@ internal sealed class VerificationReport(string path, VerificationReport.IForm f
     /// <summary>ISO 8601 in UTC, to the second: as precise as the proofs are.</summary>
     public static string Format(DateTimeOffset? moment) => moment?.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture) ?? "";
 
+    /// <summary>Whichever project ends first: a report of the same verdicts is the same. What one target of a project has found stays in its order.</summary>
+    public static IEnumerable<T> InOrder<T>(IEnumerable<T> entries, Func<T, string> project, Func<T, string> target) =>
+        entries.OrderBy(project, StringComparer.Ordinal).ThenBy(target, StringComparer.Ordinal);
+
     private byte[] Merge(byte[]? there, VerifiedProject project)
     {
         try

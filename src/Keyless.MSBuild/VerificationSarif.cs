@@ -43,7 +43,7 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
         var unnamed = new Position(project.File);
         IEnumerable<JsonObject> own = project.Findings.Where(finding => passes || finding.Problem is not null)
             .Select(finding => ToJson(finding, finding.Image.Positions.Count > 0 ? finding.Image.Positions : [unnamed], Properties(finding, project, folder), isUnderRoot: uri == root.Uri));
-        JsonObject[] results = [.. others.Select(result => (JsonObject)result.DeepClone()), .. Numbered(own)];
+        JsonObject[] results = [.. VerificationReport.InOrder(others.Select(result => (JsonObject)result.DeepClone()).Concat(Numbered(own)), result => Owner(result, "project"), result => Owner(result, "target"))];
         // Of too many, those stay that somebody has to look at.
         results = results.Length <= MostResults ? results : [.. results.OrderBy(result => (string?)result["kind"] == "pass").Take(MostResults)];
         JsonObject[] rules = Rules(results, run);
@@ -87,6 +87,8 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
         && run["results"] is JsonArray results && results.All(result => result is JsonObject && SigningReport.IsText(result["ruleId"]) && SigningReport.IsText(result["kind"], orNull: true)
             && rules.Any(rule => (string?)rule!["id"] == (string?)result["ruleId"])
             && result["properties"] is JsonObject own && SigningReport.IsText(own["project"]) && SigningReport.IsText(own["target"]) && SigningReport.IsText(own["run"], orNull: true));
+
+    private static string Owner(JsonObject result, string member) => (string)result["properties"]![member]!;
 
     private static bool LeavesAlone(VerifiedProject project, JsonNode own, string folder) =>
         project.LeavesAlone((string)own["project"]!, (string)own["target"]!, (string?)own["run"], folder);
@@ -145,7 +147,7 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
             ["ruleId"] = (problem?.Kind ?? Diagnostics.Refused).Code,
             ["kind"] = problem is null ? "pass" : "fail",
             ["level"] = problem is null ? "none" : finding.Word == "warned" ? "warning" : "error",
-            ["message"] = new JsonObject { ["text"] = problem?.Message ?? Diagnostic.OneLine($"{finding.Image.Role}{VerdictText.Name(finding.Verdict!)} is verified: signed {string.Join(", ", finding.Signers.Select(signer => VerdictText.Accepted(signer.Signature)))}.") },
+            ["message"] = new JsonObject { ["text"] = problem?.Message ?? Diagnostic.OneLine($"{finding.Image.Role}{VerdictText.Name(finding.Verdict!)} is verified: signed {string.Join(", ", finding.Signers.Select(signer => VerdictText.Accepted(signer.Signature)))}.")) },
             ["locations"] = new JsonArray(Location(positions[0], isUnderRoot)),
         };
         if (positions.Count > 1)

@@ -219,6 +219,28 @@ public sealed partial class VerificationReportTests
         Assert.IsTrue(Enumerable.Range(0, 8).All(i => report.Contains($"team/app{i}@", StringComparison.Ordinal)), report);
     }
 
+    // Nodes end in any order.
+    [TestMethod]
+    [DataRow(".json")]
+    [DataRow(".md")]
+    [DataRow(".sarif")]
+    public async Task Is_the_same_whichever_project_ends_first(string form)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        foreach ((string file, string[] projects) in new[] { ("one", new[] { "A", "B", "C" }), ("two", ["C", "A", "B"]) })
+        {
+            foreach (string project in projects)
+            {
+                KeylessVerifyContainer task = world.Verify(world.Image(image), world.Image($"{world.Sandbox.RegistryHost}/team/app:gone"));
+                (task.ProjectName, task.ContainerVerificationReport) = (project, $"{file}{form}");
+                Assert.IsFalse(task.Execute(), World.Log(task));
+            }
+        }
+
+        Assert.AreEqual(await File.ReadAllTextAsync(world.PathOf($"one{form}"), TestContext.CancellationToken), await File.ReadAllTextAsync(world.PathOf($"two{form}"), TestContext.CancellationToken));
+    }
+
     [TestMethod]
     [DataRow(".json", "what somebody wrote")]
     [DataRow(".json", "")]
