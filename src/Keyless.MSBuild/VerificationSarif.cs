@@ -147,7 +147,7 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
             ["ruleId"] = (problem?.Kind ?? Diagnostics.Refused).Code,
             ["kind"] = problem is null ? "pass" : "fail",
             ["level"] = problem is null ? "none" : finding.Word == "warned" ? "warning" : "error",
-            ["message"] = new JsonObject { ["text"] = problem?.Message ?? Diagnostic.OneLine($"{finding.Image.Role}{VerdictText.Name(finding.Verdict!)} is verified: signed {string.Join(", ", finding.Signers.Select(signer => VerdictText.Accepted(signer.Signature)))}.")) },
+            ["message"] = new JsonObject { ["text"] = Plain(problem?.Message ?? Diagnostic.OneLine($"{finding.Image.Role}{VerdictText.Name(finding.Verdict!)} is verified: signed {string.Join(", ", finding.Signers.Select(signer => VerdictText.Accepted(signer.Signature)))}.")) },
             ["locations"] = new JsonArray(Location(positions[0], isUnderRoot)),
         };
         if (positions.Count > 1)
@@ -243,6 +243,10 @@ internal sealed class VerificationSarif(SourceRoot root, bool passes) : Verifica
             ["found"] = Clipped(refusal?.Found),
         };
     }
+
+    /// <summary>SARIF 2.1.0 §3.11.5, §3.11.6: in a message <c>{0}</c> is a placeholder, and <c>[text](address)</c> a link. Ours has neither, so whoever wrote one is a stranger.</summary>
+    private static string Plain(string message) =>
+        message.Replace("{", "{{", StringComparison.Ordinal).Replace("}", "}}", StringComparison.Ordinal).Replace("](", @"]\u0028", StringComparison.Ordinal);
 
     private static string? Clipped(string? text)
     {

@@ -346,7 +346,14 @@ public sealed partial class VerificationReportTests
             Assert.Contains("# Container images: 2 images: 0 verified, 2 refused, 0 warned\n", merged);
             Assert.AreEqual(2, merged.Split("\n<!-- keyless-msbuild:end -->\n").Length - 1);
         }
-        else if (form == ".json")
+        else if (form == ".sarif")
+        {
+            // In a message a viewer makes links of these, and looks for arguments of those (SARIF 2.1.0 §3.11.5, §3.11.6).
+            string message = (string)JsonNode.Parse(report)!["runs"]![0]!["results"]![0]!["message"]!["text"]!;
+            Assert.Contains(@"*a*[b]\u0028c)@team", message);
+            Assert.Contains("${{{{x}}}}", message);
+        }
+        else
         {
             AssertFollows(JsonNode.Parse(merged)!);
             Assert.EndsWith(branch, (string)JsonNode.Parse(merged)!["images"]![0]!["signatures"]![0]!["optional"]!["Subject"]!);
