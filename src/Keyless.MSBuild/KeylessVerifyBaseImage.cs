@@ -23,10 +23,6 @@ public sealed class KeylessVerifyBaseImage : VerifyingTask
     [Output]
     public string PinnedBaseImage { get; set; } = "";
 
-    /// <summary>The digest in <see cref="PinnedBaseImage"/>.</summary>
-    [Output]
-    public string PinnedBaseDigest { get; set; } = "";
-
     private protected override string TargetName => nameof(VerifyContainerBaseImage);
 
     private protected override string ListOfRefused => "refused-base-image.txt";
@@ -41,9 +37,7 @@ public sealed class KeylessVerifyBaseImage : VerifyingTask
         ImageOutcome outcome = (await VerifyAsync(policies => [Read(policies)], cancel))[0];
         if (outcome.IsVerified)
         {
-            ImageVerdict verdict = outcome.Verdicts[0];
-            PinnedBaseImage = verdict.Image.PinnedWithTag(verdict.Digest);
-            PinnedBaseDigest = verdict.Digest.ToString();
+            PinnedBaseImage = outcome.Image.Reference.PinnedWithTag(outcome.Verdicts[0].Digest);
         }
     }
 

@@ -22,6 +22,8 @@ public sealed class BaseImagePublishTests
         </Project>
         """;
 
+    private const string Another = "<ContainerBaseDigest>sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a</ContainerBaseDigest>";
+
     public required TestContext TestContext { get; init; }
 
     [TestMethod]
@@ -155,6 +157,30 @@ public sealed class BaseImagePublishTests
         Assert.AreSequenceEqual([digest], Pulled(world, "dotnet/runtime").Take(1).ToArray());
     }
 
+    // Before anything is compiled, too, what counts is the name by which it will be pulled.
+    [TestMethod]
+    public async Task A_named_one_is_verified_under_the_name_that_a_target_gives_it()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string verified = SignBase(world);
+        string targets = world.Folder.Write("base.targets", Text($"""
+            <Target Name="_Mirror" AfterTargets="ComputeContainerBaseImage">
+              <PropertyGroup><ContainerBaseImage>$(ContainerBaseImage.Replace('registry.invalid', '{world.Sandbox.RegistryHost}'))</ContainerBaseImage></PropertyGroup>
+            </Target>
+            """));
+
+        DotNetResult publish = await Samples.PublishFromSourceAsync(
+            world.Sandbox, world.Environment,
+            [
+                .. Properties(world, world.Signer), $"-p:ContainerBaseImage=registry.invalid/{Base}:{BaseImage.Tag}", $"-p:CustomAfterMicrosoftCommonTargets={targets}", $"-bl:{world.PathOf("build.binlog")}",
+            ],
+            TestContext.CancellationToken);
+
+        Assert.AreEqual(0, publish.ExitCode, publish.ToString());
+        Assert.AreSequenceEqual(["KeylessVerifyBaseImage", "Csc", "CreateNewImage"], Tasks(world));
+        Assert.AreSequenceEqual([verified], Pulled(world).Take(1).ToArray());
+    }
+
     [TestMethod]
     public async Task An_archive_is_built_on_what_was_verified_too()
     {
@@ -186,22 +212,63 @@ public sealed class BaseImagePublishTests
         Assert.Contains(BaseImage.Tag, Pulled(world));
     }
 
+    // Of the targets that hook into the same one, those of Directory.Build.targets come after ours.
     [TestMethod]
-    [DataRow("<ContainerBaseDigest />", false)]
-    [DataRow("<ContainerBaseDigest>sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a</ContainerBaseDigest>", true)]
-    public async Task Whatever_else_names_an_image_it_is_not_pulled(string property, bool severalRuntimes)
+    [DataRow(false, false, "AfterTargets=\"ComputeContainerConfig\"", "<ContainerBaseDigest />")]
+    [DataRow(false, false, "BeforeTargets=\"PublishContainer\"", "<ContainerBaseDigest />")]
+    [DataRow(false, false, "BeforeTargets=\"PublishContainer\"", "<ContainerBaseRegistry>registry.invalid</ContainerBaseRegistry>")]
+    [DataRow(false, false, "AfterTargets=\"ComputeContainerConfig\"", "<ContainerBaseName>team/other</ContainerBaseName>")]
+    [DataRow(true, true, "AfterTargets=\"ComputeContainerConfig\"", Another)]
+    [DataRow(true, true, "AfterTargets=\"ComputeContainerConfig\" Condition=\"'$(_IsMultiRIDBuild)' == 'false'\"", Another)]
+    [DataRow(false, true, "BeforeTargets=\"PublishContainer\"", "<ContainerBaseRegistry>registry.invalid</ContainerBaseRegistry>")]
+    [DataRow(false, true, "AfterTargets=\"_ParseItemsForPublishingSingleContainer\"", Another)]
+    public async Task Whatever_else_names_an_image_it_is_not_pulled(bool byProfile, bool severalRuntimes, string when, string property)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        SignBase(world);
+        string meddle = world.Folder.Write("meddle.targets", $"<Project><Target Name=\"_Meddle\" {when}><PropertyGroup>{property}</PropertyGroup></Target></Project>");
+
+        DotNetResult publish = await PublishAsync(
+            world, byProfile, severalRuntimes, [$"-p:ContainerBaseImage={world.Sandbox.BaseImage}", $"-p:DirectoryBuildTargetsPath={meddle}"]);
+
+        Assert.AreEqual(1, publish.ExitCode, publish.ToString());
+        Assert.IsTrue(publish.ErrorLines.All(line => line.Contains("error KEYLESS5009: VerifyContainerBaseImage is true, and what would be pulled is not what was verified: ", StringComparison.Ordinal)), publish.ToString());
+        Assert.IsEmpty(Pulled(world));
+        Assert.IsEmpty(world.Sandbox.Registry.Tags("app"));
+    }
+
+    [TestMethod]
+    public async Task One_that_is_named_after_it_was_verified_is_not_pulled()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
         SignBase(world);
 
-        DotNetResult publish = await PublishAsync(world, byProfile: severalRuntimes, severalRuntimes, [$"-p:ContainerBaseImage={world.Sandbox.BaseImage}"], $"""
-            <Target Name="_Meddle" AfterTargets="ComputeContainerConfig"><PropertyGroup>{property}</PropertyGroup></Target>
+        DotNetResult publish = await PublishAsync(world, byProfile: false, severalRuntimes: false, [$"-p:ContainerBaseImage={world.Sandbox.BaseImage}"], """
+            <Target Name="_Meddle" AfterTargets="_KeylessVerifyBaseImage"><PropertyGroup><ContainerBaseImage>registry.invalid/base:1</ContainerBaseImage></PropertyGroup></Target>
             """);
 
         Assert.AreEqual(1, publish.ExitCode, publish.ToString());
-        Assert.Contains("error KEYLESS5009: VerifyContainerBaseImage is true, and what would be pulled is not what was verified: ContainerBaseDigest is '", Assert.ContainsSingle(publish.ErrorLines));
+        Assert.Contains(
+            $"error KEYLESS5009: VerifyContainerBaseImage is true, and ContainerBaseImage is 'registry.invalid/base:1' now and was '{world.Sandbox.BaseImage}' when it was verified; ", Assert.ContainsSingle(publish.ErrorLines));
         Assert.IsEmpty(Pulled(world));
-        Assert.IsEmpty(world.Sandbox.Registry.Tags("app"));
+    }
+
+    // The inner builds are built on what was verified, which is not what this project has for one of them.
+    [TestMethod]
+    public async Task One_image_for_each_runtime_is_refused()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        SignBase(world);
+        string other = $"{world.Sandbox.RegistryHost}/team/other:1";
+
+        DotNetResult publish = await PublishAsync(world, byProfile: true, severalRuntimes: true, [$"-p:BaseOfProject={world.Sandbox.BaseImage}", $"-p:BaseOfArm={other}"], """
+            <PropertyGroup Condition="'$(RuntimeIdentifier)' == 'linux-arm64'"><ContainerBaseImage>$(BaseOfArm)</ContainerBaseImage></PropertyGroup>
+            """);
+
+        Assert.AreEqual(1, publish.ExitCode, publish.ToString());
+        Assert.Contains(
+            $"error KEYLESS5009: VerifyContainerBaseImage is true, and ContainerBaseImage is '{other}' for linux-arm64 and '{world.Sandbox.BaseImage}' for all, which was verified; ", Assert.ContainsSingle(publish.ErrorLines));
+        Assert.IsFalse(world.Sandbox.Registry.Tags("app").Contains("latest-linux-arm64"));
     }
 
     /// <summary>Those that matter here, in the order in which they ran.</summary>
