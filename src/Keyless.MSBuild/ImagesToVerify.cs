@@ -36,11 +36,6 @@ internal sealed class ImagesToVerify
         {
             files.Add(policies.Locating(FileItem, item, () => ReadFile(item, policies, pathOf, warn)));
         }
-
-        if (files.Where(file => file.PinnedOutput.Length > 0).GroupBy(file => file.PinnedOutput, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
-        {
-            throw new ConfigurationException(Diagnostics.Contradiction, $"two {FileItem} have the PinnedOutput '{twice.Key}'; give each its own");
-        }
     }
 
     /// <summary>In the order of the items, then of the files and what is in them.</summary>

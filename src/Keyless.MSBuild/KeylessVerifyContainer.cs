@@ -72,6 +72,7 @@ public sealed class KeylessVerifyContainer : VerifyingTask
             return;
         }
 
+        RequireApart();
         PinnedImagesFile? pinned = ContainerPinnedImagesFile.Length == 0 ? null
             : PinnedImagesFile.Of(PathOf(nameof(ContainerPinnedImagesFile), ContainerPinnedImagesFile), Path.Combine(ProjectDirectory, ProjectName), CiSystem.Find(EnvironmentVariable).Run);
         await (pinned?.PrepareAsync(cancel) ?? Task.CompletedTask);
@@ -94,6 +95,21 @@ public sealed class KeylessVerifyContainer : VerifyingTask
         }
 
         build.Keep(VerifiedContainerImages);
+    }
+
+    /// <summary>Of two things that are written to one file the later would take the place of the other, without a word.</summary>
+    private void RequireApart()
+    {
+        IEnumerable<(string Name, string Path)> written =
+        [
+            (nameof(ContainerVerificationReport), ContainerVerificationReport),
+            (nameof(ContainerPinnedImagesFile), ContainerPinnedImagesFile),
+            .. ContainerManifestFiles.Select(file => ($"PinnedOutput of ContainerManifestFile '{file.ItemSpec}'", file.GetMetadata("PinnedOutput"))),
+        ];
+        if (written.Where(one => one.Path.Length > 0).GroupBy(one => PathOf(one.Name, one.Path), StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        {
+            throw new ConfigurationException(Diagnostics.Contradiction, $"{string.Join(" and ", twice.Select(one => one.Name))} are one file, '{twice.Key}'; give each its own");
+        }
     }
 
     /// <summary>Of several signers the first stands for all: the report has the others.</summary>

@@ -26,7 +26,8 @@ internal sealed class SharedFile(string property, string path, int largest)
         WholeFile.CreateFolder(property, folder);
         // Beside it: a lock on the file itself would not outlive its being replaced. It stays, since who removes it takes it from under those who wait.
         using FileStream gate = await OpenAloneAsync(Path.Combine(folder, $".{Path.GetFileName(path)}.lock"), cancel);
-        byte[]? there = File.Exists(path) ? WholeFile.Read(property, path, largest) : null;
+        // A pipe has no length either, and opening one waits for ever.
+        byte[]? there = !File.Exists(path) ? null : new FileInfo(path).Length == 0 ? [] : WholeFile.Read(property, path, largest);
         if (change(there) is { } content)
         {
             WholeFile.Write(property, path, content);

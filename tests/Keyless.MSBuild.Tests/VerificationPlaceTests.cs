@@ -138,7 +138,7 @@ public sealed class VerificationPlaceTests : IDisposable
         JsonNode run = JsonNode.Parse(sarif.Merge(Encoding.UTF8.GetBytes(other), Project("Deploy", [Missing("registry.example/team/app:1.0")]), folder.Path))!["runs"]![0]!;
 
         string[] rules = [.. run["tool"]!["driver"]!["rules"]!.AsArray().Select(rule => (string)rule!["id"]!)];
-        Assert.AreSequenceEqual(["KEYLESS4999", "KEYLESS3003"], run["results"]!.AsArray().Select(result => rules[(int)result!["ruleIndex"]!]).ToArray());
+        Assert.AreSequenceEqual(["KEYLESS3003", "KEYLESS4999"], run["results"]!.AsArray().Select(result => rules[(int)result!["ruleIndex"]!]).ToArray());
     }
 
     [TestMethod]

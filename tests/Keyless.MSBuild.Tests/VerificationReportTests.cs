@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -271,6 +272,86 @@ public sealed partial class VerificationReportTests
 
         Assert.AreEqual(content, await ReadAsync(world, form));
         Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
+    }
+
+    [TestMethod]
+    [DataRow("trusted_root.json/report.json", "cannot be written")]
+    [DataRow("folder.sarif", "is a folder")]
+    [DataRow("folder.sarif/", "expected a path that ends in")]
+    [DataRow("report.txt", "expected a path that ends in .json, .md or .sarif")]
+    public async Task A_place_that_cannot_be_written_is_found_out_before_anybody_is_asked(string path, string says)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        Directory.CreateDirectory(world.PathOf("folder.sarif"));
+        KeylessVerifyContainer task = world.Verify(world.Image(world.Push()));
+        task.ContainerVerificationReport = path;
+
+        Assert.Contains(says, World.Refusal(task, says.StartsWith("expected", StringComparison.Ordinal) ? "KEYLESS5001" : "KEYLESS5012"));
+
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
+    }
+
+    [TestMethod]
+    [DataRow(".json")]
+    [DataRow(".md")]
+    [DataRow(".sarif")]
+    [OSCondition(OperatingSystems.Linux)]
+    public async Task Waits_for_no_pipe_in_its_place(string form)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        Directory.CreateDirectory(world.PathOf("out"));
+        using (Process made = Process.Start("mkfifo", [world.PathOf($"out/report{form}")]))
+        {
+            await made.WaitForExitAsync(TestContext.CancellationToken);
+        }
+
+        KeylessVerifyContainer task = Reporting(world, form, world.Image(world.Push()));
+
+        Assert.IsFalse(await Task.Run(task.Execute, TestContext.CancellationToken).WaitAsync(TimeSpan.FromMinutes(1), TestContext.CancellationToken));
+        Assert.Contains("KEYLESS5012", World.Log(task));
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
+    }
+
+    [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    public async Task A_link_is_replaced_and_what_it_led_to_stays()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        const string empty = """{"schema":"keyless-msbuild/container-verification/v1","images":[]}""";
+        string precious = world.Folder.Write("precious.json", empty);
+        File.CreateSymbolicLink(world.PathOf("report.json"), precious);
+        KeylessVerifyContainer task = world.Verify(world.Image(world.PushSigned()));
+        task.ContainerVerificationReport = "report.json";
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.HasCount(1, JsonNode.Parse(await File.ReadAllTextAsync(world.PathOf("report.json"), TestContext.CancellationToken))!["images"]!.AsArray());
+        Assert.AreEqual(empty, await File.ReadAllTextAsync(precious, TestContext.CancellationToken));
+    }
+
+    // What is written last would be all that is there.
+    [TestMethod]
+    [DataRow("out.json", "./out.json", null, "ContainerVerificationReport and ContainerPinnedImagesFile are one file, '")]
+    [DataRow("deploy.json", "", "x/../deploy.json", "ContainerVerificationReport and PinnedOutput of ContainerManifestFile 'compose.yaml' are one file, '")]
+    [DataRow("", "", "out.json;out.json", "PinnedOutput of ContainerManifestFile 'compose.yaml' and PinnedOutput of ContainerManifestFile 'compose.yaml' are one file, '")]
+    [DataRow("", "out.json", "out.json", "ContainerPinnedImagesFile and PinnedOutput of ContainerManifestFile 'compose.yaml' are one file, '")]
+    public async Task Is_no_other_file_that_is_written(string report, string pinnedFile, string? pinnedOutput, string says)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        KeylessVerifyContainer task = world.Verify(world.Image(image));
+        task.ContainerTrustPolicies = [world.Image("ours")];
+        (task.ContainerVerificationReport, task.ContainerPinnedImagesFile) = (report, pinnedFile);
+        if (pinnedOutput is not null)
+        {
+            world.Folder.Write("compose.yaml", $"services:\n  app:\n    image: {image}\n");
+            task.ContainerManifestFiles = [.. pinnedOutput.Split(';').Select(path => new TaskItem("compose.yaml", new Dictionary<string, string> { ["Policy"] = "ours", ["PinnedOutput"] = path }))];
+        }
+
+        Assert.Contains(says, World.Refusal(task, "KEYLESS5009"));
+
+        Assert.IsEmpty(world.Sandbox.Traffic.Snapshot());
+        Assert.IsFalse(File.Exists(world.PathOf("out.json")) || File.Exists(world.PathOf("deploy.json")));
     }
 
     [TestMethod]
