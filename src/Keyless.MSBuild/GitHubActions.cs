@@ -61,6 +61,12 @@ internal sealed class GitHubActions(Func<string, string?> environment, string fo
             return true;
         }
 
+        // Whoever else wrote so much, the page is lost already, and no reason to fail.
+        if (new FileInfo(Path.GetFullPath(path, folder)) is { Exists: true, Length: > LargestSummary })
+        {
+            return false;
+        }
+
         bool written = false;
         await new SharedFile(SummaryVariable, Path.GetFullPath(path, folder), LargestSummary).AppendAsync(
             there =>

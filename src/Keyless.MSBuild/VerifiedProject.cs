@@ -12,7 +12,7 @@ internal sealed record VerifiedProject(string Name, string Path, string Target, 
 
     /// <summary>The project's file: where an image is named that no file names. Without the usual extension if there is no such file.</summary>
     public string File => Directory.EnumerateFiles(System.IO.Path.GetDirectoryName(Path)!, $"{Name}.*")
-        .Where(file => file.EndsWith("proj", StringComparison.OrdinalIgnoreCase)).Order(StringComparer.Ordinal).FirstOrDefault(Path);
+        .Where(file => System.IO.Path.GetFileNameWithoutExtension(file) == Name && file.EndsWith("proj", StringComparison.OrdinalIgnoreCase)).Order(StringComparer.Ordinal).FirstOrDefault(Path);
 
     /// <summary>The project as a report calls it: by its way from the report's folder.</summary>
     public string NameFrom(string folder) => Relative(folder, Path);

@@ -42,7 +42,7 @@ public sealed class SarifTests
             ("Deploy", world.Verify(signed)),
             ("Other", world.Verify(signed, ("CertificateIdentity", "https://example.com/somebody"))),
             ("Third", compose),
-            ("Fourth", world.Verify($"{unsigned[..^4]}0000")),
+            ("Unknown", world.Verify($"{unsigned[..^4]}0000")),
         })
         {
             task.ProjectName = project;

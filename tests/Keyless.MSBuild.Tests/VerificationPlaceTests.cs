@@ -36,6 +36,7 @@ public sealed class VerificationPlaceTests : IDisposable
     public void Points_at_the_project_where_no_file_names_the_image()
     {
         folder.Write("Deploy.fsproj", "<Project />");
+        folder.Write("Deploy.Tests.fsproj", "<Project />");
 
         Assert.AreEqual("""{"artifactLocation":{"uri":"Deploy.fsproj","uriBaseId":"SRCROOT"}}""", Place(Sarif([Missing("registry.example/team/app:1.0")])));
     }

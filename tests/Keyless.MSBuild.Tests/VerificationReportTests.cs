@@ -531,6 +531,20 @@ public sealed partial class VerificationReportTests
         Assert.IsLessThanOrEqualTo(GitHubActions.LargestSummary, Encoding.UTF8.GetByteCount(summary));
     }
 
+    [TestMethod]
+    public async Task A_step_summary_that_is_too_large_already_is_no_reason_to_fail()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        KeylessVerifyContainer task = world.Verify(world.Image(world.PushSigned()));
+        HaveFiles(world);
+        world.Folder.Write("summary", new string('x', GitHubActions.LargestSummary + 1));
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        Assert.Contains("the step summary is full, so Deploy is not in it", World.Log(task));
+        Assert.AreEqual(GitHubActions.LargestSummary + 1, new FileInfo(world.PathOf("summary")).Length);
+    }
+
     /// <summary>Those that the runner makes for a step; after the signing, which would write there as well.</summary>
     private static void HaveFiles(World world)
     {
