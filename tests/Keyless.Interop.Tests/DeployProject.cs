@@ -41,7 +41,7 @@ internal sealed class DeployProject : IDisposable
     }
 
     public string CosignVerify(string image) =>
-        $"{cosign} verify --trusted-root {world.Folder["trusted_root.json"]} --certificate-identity {world.Signer} --certificate-oidc-issuer {world.Sandbox.Issuer.Url} {image}";
+        $"{cosign} verify --timeout 30m --trusted-root {world.Folder["trusted_root.json"]} --certificate-identity {world.Signer} --certificate-oidc-issuer {world.Sandbox.Issuer.Url} {image}";
 
     /// <param name="commands">One process after the other.</param>
     /// <returns>What came over the network, and what it took to tell: wall and processor time of all, and the peak memory of the largest.</returns>
