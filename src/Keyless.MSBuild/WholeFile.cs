@@ -5,16 +5,30 @@ internal static class WholeFile
 {
     /// <param name="property">Which property or metadata named the path, for the error.</param>
     /// <param name="path">Absolute.</param>
-    /// <param name="largest">In bytes. Read up to that, not measured before: what is no plain file has no length.</param>
+    /// <param name="largest">In bytes. Read up to that, not measured before: what is no plain file has no length. No more memory is taken than it has.</param>
     /// <exception cref="ConfigurationException">It cannot be read, or is larger.</exception>
     public static byte[] Read(string property, string path, int largest)
     {
         try
         {
-            byte[] content = new byte[largest + 1];
             using FileStream file = File.OpenRead(path);
-            int length = file.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
-            return length <= largest ? content[..length] : throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' is larger than {largest} bytes");
+            byte[] content = new byte[Math.Min(largest, Math.Max(file.CanSeek ? file.Length : 0, 4096)) + 1];
+            int length = 0;
+            while (file.Read(content, length, content.Length - length) is > 0 and int read)
+            {
+                length += read;
+                if (length > largest)
+                {
+                    throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' is larger than {largest} bytes");
+                }
+
+                if (length == content.Length)
+                {
+                    Array.Resize(ref content, (int)Math.Min(largest + 1L, 2L * length));
+                }
+            }
+
+            return content[..length];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
