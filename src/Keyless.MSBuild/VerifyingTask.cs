@@ -82,7 +82,7 @@ public abstract class VerifyingTask : SigstoreTask
     private async Task<ImageOutcome[]> VerifyAsync(IReadOnlyList<ImageToVerify> images, ImageVerifier verifier, CancellationToken cancel)
     {
         var outcomes = new ImageOutcome[images.Count];
-        var progress = new Progress(images.Count, Time, Note);
+        var progress = new Progress(images.Count, Time, text => Say(MessageImportance.High, $"Keyless.MSBuild: {text}"));
         await Parallel.ForAsync(0, images.Count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancel }, async (i, each) =>
         {
             outcomes[i] = await VerifyAsync(images[i], verifier, each);

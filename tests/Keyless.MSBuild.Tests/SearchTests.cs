@@ -145,6 +145,35 @@ public sealed class SearchTests
         Assert.IsEmpty(task.VerifiedContainerImages);
     }
 
+    [TestMethod]
+    [DataRow(6, true)]
+    [DataRow(0, false)]
+    public async Task On_a_long_list_says_now_and_then_how_far_it_is(int secondsEach, bool says)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string[] images = [.. Enumerable.Range(0, 3).Select(i => world.Push(string.Create(CultureInfo.InvariantCulture, $"team/app{i}")))];
+        KeylessSignContainer sign = world.Sign(images);
+        Assert.IsTrue(sign.Execute(), World.Log(sign));
+        KeylessVerifyContainer task = world.Verify([.. images.Select(image => world.Image(image))]);
+        task.Time = new SlowMoments(TimeSpan.FromSeconds(secondsEach));
+
+        Assert.IsTrue(task.Execute(), World.Log(task));
+
+        // Whoever waits sees it without asking for more; of the last image there is the result.
+        Assert.AreEqual(says, World.Log(task).Contains("high: Keyless.MSBuild: 2 of 3 images looked at", StringComparison.Ordinal), World.Log(task));
+        Assert.DoesNotContain("3 of 3 images", World.Log(task));
+    }
+
+    /// <summary>Whenever somebody looks, so much more time has passed.</summary>
+    private sealed class SlowMoments(TimeSpan each) : TimeProvider
+    {
+        private long moments;
+
+        public override long GetTimestamp() => Interlocked.Increment(ref moments) * each.Ticks;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+    }
+
     private TrafficMeasure Measure(World world, string image)
     {
         TestContext.CancellationToken.ThrowIfCancellationRequested();
