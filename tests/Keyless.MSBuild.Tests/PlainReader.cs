@@ -27,9 +27,20 @@ internal static class PlainReader
 
     private static IEnumerable<string> Compose(YamlNode document)
     {
-        foreach (Dictionary<string, YamlNode> service in Map(Map(document).GetValueOrDefault("services")).Values.Select(Map))
+        Dictionary<string, YamlNode> services = Map(Map(document).GetValueOrDefault("services"));
+        foreach (Dictionary<string, YamlNode> service in services.Values.Select(Map))
         {
-            if (Text(service, "pull_policy") != "build" && Text(service, "image") is { } image)
+            for (Dictionary<string, YamlNode> at = service; at.GetValueOrDefault("extends") is { } extends;)
+            {
+                at = Map(services[extends is YamlScalarNode { Value: { } name } ? name : Text(Map(extends), "service")!]);
+                foreach ((string key, YamlNode value) in at.Where(field => field.Key is "image" or "build" or "pull_policy"))
+                {
+                    service.TryAdd(key, value);
+                }
+            }
+
+            bool isBuilt = service.GetValueOrDefault("build") is YamlMappingNode || (Text(service, "build") is { } folder && folder[0] != '$');
+            if (!(isBuilt && Text(service, "pull_policy") == "build") && Text(service, "image") is { } image)
             {
                 yield return image;
             }

@@ -27,35 +27,66 @@ internal static class ComposeImages
         foreach ((YamlScalar name, YamlNode value) in services.Entries)
         {
             found.Visit(value);
-            FindInService(value as YamlMapping ?? throw found.Refuse(value, $"{path.Field(name.Value)} is {value.Kind}; expected a mapping"), path.Field(name.Value), found);
+            YamlMapping service = value as YamlMapping ?? throw found.Refuse(value, $"{path.Field(name.Value)} is {value.Kind}; expected a mapping");
+            FindInService(Extended(service, services, path.Field(name.Value), found), path.Field(name.Value), found);
         }
     }
 
-    private static void FindInService(YamlMapping service, FieldPath path, FoundImages found)
+    /// <summary>A service and, behind it, what it extends: the first that has a field counts.</summary>
+    private static List<YamlMapping> Extended(YamlMapping service, YamlMapping services, FieldPath path, FoundImages found)
     {
-        bool isBuilt = service["build"] is not null && service["pull_policy"] is YamlScalar { Value: "build" };
-        if (service["image"] is { } image)
+        List<YamlMapping> chain = [service];
+        while (chain[^1]["extends"] is { } extends and not YamlScalar { IsNull: true })
         {
-            if (!isBuilt)
+            found.Visit(extends);
+            if (extends is YamlMapping mapping && mapping["file"] is { } file)
             {
-                found.Add(image, path.Field("image"));
+                throw found.Refuse(file, $"{path} extends a service of another file, so that its images cannot be known here; {found.Kind.FillIn}");
             }
-        }
-        else if (service["extends"] is YamlMapping extends && extends["file"] is { } other)
-        {
-            throw found.Refuse(other, $"{path} extends a service of another file, so that its image cannot be known here; {found.Kind.FillIn}");
+
+            YamlNode name = extends is YamlMapping { } named ? named["service"] ?? throw found.Refuse(named, $"{path} extends no service") : extends;
+            YamlMapping other = services[found.Required(name, path.Field("extends"))] as YamlMapping ?? throw found.Refuse(name, $"{path} extends a service that is not there");
+            chain.Add(!chain.Contains(other) ? other : throw found.Refuse(name, $"{path} extends itself"));
         }
 
-        if (service["volumes"] is YamlSequence volumes)
+        return chain;
+    }
+
+    /// <param name="chain">What the service has its fields of.</param>
+    private static void FindInService(List<YamlMapping> chain, FieldPath path, FoundImages found)
+    {
+        if (Field("image") is { } image && !IsBuilt(Field("build"), Field("pull_policy")))
         {
+            found.Add(image, path.Field("image"));
+        }
+
+        if (chain[0]["volumes"] is YamlSequence volumes)
+        {
+            found.Visit(volumes);
             foreach ((int i, YamlNode volume) in volumes.Items.Index())
             {
                 found.Visit(volume);
-                if (volume is YamlMapping mapping && mapping["type"] is YamlScalar { Value: "image" } && mapping["source"] is { } source)
+                if (volume is YamlMapping mapping && mapping["type"] is YamlScalar type && mapping["source"] is { } source
+                    && found.Required(type, path.Field("volumes").Item(i).Field("type")) == "image")
                 {
                     found.Add(source, path.Field("volumes").Item(i).Field("source"));
                 }
             }
         }
+
+        YamlNode? Field(string name)
+        {
+            YamlNode? value = chain.Select(service => service[name]).FirstOrDefault(value => value is not null);
+            if (value is not null)
+            {
+                found.RequireUntagged(value);
+            }
+
+            return value;
+        }
     }
+
+    /// <summary>Whether it is built and never pulled. What a variable stands for may be nothing.</summary>
+    private static bool IsBuilt(YamlNode? build, YamlNode? policy) => policy is YamlScalar { Value: "build" }
+        && (build is YamlMapping || (build is YamlScalar { IsNull: false, Value.Length: > 0 } folder && !folder.Value.Contains('$', StringComparison.Ordinal)));
 }

@@ -111,15 +111,16 @@ internal sealed class FoundImages(YamlFile file, ManifestKind kind)
         };
     }
 
-    public ConfigurationException Refuse(YamlNode node, string why) => file.Refuse(node.Start, why);
-
-    private void RequireUntagged(YamlNode node)
+    /// <summary>A node that is what it looks like.</summary>
+    public void RequireUntagged(YamlNode node)
     {
         if (!node.IsUntagged)
         {
             throw Refuse(node, $"the tag {node.Tag} changes what stands there, so that it cannot be known here; {kind.FillIn}");
         }
     }
+
+    public ConfigurationException Refuse(YamlNode node, string why) => file.Refuse(node.Start, why);
 
     private ManifestImage Image(YamlScalar scalar, string text, FieldPath field)
     {

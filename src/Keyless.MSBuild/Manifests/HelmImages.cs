@@ -30,7 +30,7 @@ internal sealed class HelmImages(FoundImages found, YamlMapping top)
         if (mapping["repository"] is YamlScalar repository)
         {
             bool isElsewhere = repository.Value.Contains("://", StringComparison.Ordinal) || repository.Value.StartsWith("git@", StringComparison.Ordinal);
-            if (IsSaid(repository) && (isImage || (!isElsewhere && (tag ?? digest ?? sha ?? registry) is not null)))
+            if (IsSaid(repository) && (isImage || (!isElsewhere && (tag ?? digest ?? sha ?? registry ?? mapping["pullPolicy"]) is not null)))
             {
                 Add(mapping, "repository", "tag", path);
                 return true;
@@ -42,7 +42,7 @@ internal sealed class HelmImages(FoundImages found, YamlMapping top)
             return true;
         }
 
-        if (isImage && new[] { tag, digest, sha, registry }.FirstOrDefault(IsSaid) is { } part)
+        if (isImage && new[] { tag, digest, sha, registry, mapping["name"], mapping["repo"] }.FirstOrDefault(IsSaid) is { } part)
         {
             throw found.Refuse(part, $"{path} has no repository, so that its image cannot be known here; {found.Kind.FillIn}");
         }
@@ -68,6 +68,7 @@ internal sealed class HelmImages(FoundImages found, YamlMapping top)
                 foreach ((YamlScalar name, YamlNode value) in mapping.Entries)
                 {
                     FindIn(name.Value, value, path.Field(name.Value), isInParts);
+                    RequireOfOneImage(name.Value, value, path.Field(name.Value), isGlobal: key == "global");
                 }
 
                 break;
@@ -89,6 +90,15 @@ internal sealed class HelmImages(FoundImages found, YamlMapping top)
         }
 
         Walk(value, path, key);
+    }
+
+    /// <summary>Charts, and those in them, have further ways to change the registry or tag of many images; only <c>global.imageRegistry</c> means the same in most.</summary>
+    private void RequireOfOneImage(string key, YamlNode value, FieldPath path, bool isGlobal)
+    {
+        if (value != globalRegistry && IsSaid(value) && (key == "imageRegistry" || (isGlobal && key is ("registry" or "hub" or "tag" or "imageTag"))))
+        {
+            throw found.Refuse(value, $"{path} is about images elsewhere, and about which of them cannot be known here; {found.Kind.FillIn}");
+        }
     }
 
     private void AddWhole(YamlScalar scalar, FieldPath path)

@@ -18,14 +18,43 @@ internal sealed class KubernetesImages(FoundImages found)
         }
 
         var top = (YamlMapping)document;
-        string version = ((YamlScalar)top["apiVersion"]!).Value;
-        if (version.StartsWith("kustomize.config.k8s.io/", StringComparison.Ordinal)
-            || (version.StartsWith("kustomize.toolkit.fluxcd.io/", StringComparison.Ordinal) && top["spec"] is YamlMapping spec && spec["images"] is not null))
+        RequireComplete(top);
+        Walk(top, FieldPath.Top, isAside: false);
+    }
+
+    /// <summary>Objects that have others made of what is not in the file are refused, in lists as well.</summary>
+    private void RequireComplete(YamlMapping item)
+    {
+        string version = NameIn(item, "apiVersion"), kind = NameIn(item, "kind");
+        // Items of a HelmReleaseList need not say that they are HelmReleases.
+        string? why = (version.Split('/')[0], kind.EndsWith("List", StringComparison.Ordinal) ? kind[..^"List".Length] : kind) switch
         {
-            throw found.Refuse(top, "a Kustomization changes the images of other files, so that they cannot be known here; verify what `kubectl kustomize` prints");
+            ("kustomize.config.k8s.io", _) or ("kustomize.toolkit.fluxcd.io", "Kustomization") => "changes and adds objects of other files, so that images cannot be known here; verify what `kubectl kustomize` prints",
+            ("helm.toolkit.fluxcd.io", "HelmRelease") or ("helm.cattle.io", "HelmChart" or "HelmChartConfig") => "has a chart installed, whose images cannot be known here; verify what `helm template` prints",
+            ("argoproj.io", "Application" or "ApplicationSet") => "has other files deployed, whose images cannot be known here; verify what `argocd app manifests` prints",
+            _ => null,
+        };
+        if (why is not null)
+        {
+            throw found.Refuse(item, $"the {kind} {why}");
         }
 
-        Walk(top, FieldPath.Top, isAside: false);
+        foreach (YamlMapping inside in item["items"] is YamlSequence items ? items.Items.OfType<YamlMapping>() : [])
+        {
+            found.Visit(inside);
+            RequireComplete(inside);
+        }
+    }
+
+    private string NameIn(YamlMapping item, string field)
+    {
+        if (item[field] is not YamlScalar scalar)
+        {
+            return "";
+        }
+
+        found.RequireUntagged(scalar);
+        return scalar.Value;
     }
 
     private void Walk(YamlNode node, FieldPath path, bool isAside)

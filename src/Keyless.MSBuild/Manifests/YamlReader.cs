@@ -95,8 +95,15 @@ internal sealed class YamlReader(YamlFile file)
                 throw file.Refuse(at, "the key is empty");
             }
 
+            bool isMerge = key is { Value: "<<", Style: ScalarStyle.Plain, Tag: "" or "tag:yaml.org,2002:merge" };
+            if (!isMerge && !key.IsUntagged)
+            {
+                // For kubectl and helm, !!binary aW1hZ2U= is the key "image".
+                throw file.Refuse(at, $"the tag {key.Tag} on a key, which makes another key of it for some readers");
+            }
+
             bool isNew;
-            if (key is { Value: "<<", Style: ScalarStyle.Plain, Tag: "" or "tag:yaml.org,2002:merge" })
+            if (isMerge)
             {
                 isNew = merge is null;
                 merge = (value, key.Start);
