@@ -74,7 +74,7 @@ internal sealed class FailedSearch(Registries registries, ImageReference image, 
         IReadOnlyList<Descriptor> manifests = (await registry.GetManifestAsync(verdict.Digest, cancel)).Manifests;
         bool[] signed = await Task.WhenAll(manifests.Take(Children).Select(child => AnyAsync(registries.SignaturesOf(image), child.Digest, cancel)));
         return signed.Any(any => any)
-            ? string.Create(CultureInfo.InvariantCulture, $"it is an index, and manifests in it are signed ({signed.Count(any => any)} of {signed.Length} looked at): sign the index as well, or name the manifest that is deployed")
+            ? string.Create(CultureInfo.InvariantCulture, $"it is an index, and manifests in it carry signatures ({signed.Count(any => any)} of {signed.Length} looked at): sign the index as well, or name the manifest that is deployed")
             : null;
     }
 

@@ -126,7 +126,7 @@ public sealed partial class FailureTextTests
         KeylessSignContainer sign = world.Sign($"{index.Split('@')[0]}@{child}");
         Assert.IsTrue(sign.Execute(), World.Log(sign));
 
-        Assert.Contains("it is an index, and manifests in it are signed (1 of 3 looked at)", World.Refusal(world.Verify(world.Image(index)), "KEYLESS4001"));
+        Assert.Contains("it is an index, and manifests in it carry signatures (1 of 3 looked at)", World.Refusal(world.Verify(world.Image(index)), "KEYLESS4001"));
     }
 
     [TestMethod]
