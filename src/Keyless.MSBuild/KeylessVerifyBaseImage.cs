@@ -13,6 +13,10 @@ public sealed class KeylessVerifyBaseImage : VerifyingTask
     [Required]
     public string VerifyContainerBaseImage { get; set; } = "";
 
+    /// <summary>Absolute; where the image is said to be named if no line of it does.</summary>
+    [Required]
+    public string ProjectFile { get; set; } = "";
+
     /// <summary>As the project has it, or as the SDK chose it.</summary>
     public string ContainerBaseImage { get; set; } = "";
 
@@ -49,16 +53,18 @@ public sealed class KeylessVerifyBaseImage : VerifyingTask
                 $"{nameof(VerifyContainerBaseImage)} is true and {nameof(ContainerBaseImageTrustPolicy)} is empty; it is the name of the ContainerTrustPolicy that says who may have signed the base image");
         }
 
+        Position position = ItemPositions.OfProperty(ProjectFile, nameof(ContainerBaseImage), ContainerBaseImage);
         try
         {
-            return new ImageToVerify(ImageReference.Parse(ContainerBaseImage), policies.Named(nameof(ContainerBaseImageTrustPolicy), ContainerBaseImageTrustPolicy), Recursive: false, [])
+            return new ImageToVerify(
+                ImageReference.Parse(ContainerBaseImage), policies.Named(nameof(ContainerBaseImageTrustPolicy), ContainerBaseImageTrustPolicy), Recursive: false, [position])
             {
                 Role = $"the base image ({nameof(ContainerBaseImage)}) ",
             };
         }
         catch (FormatException e)
         {
-            throw new ConfigurationException(Diagnostics.MalformedReference, $"{nameof(ContainerBaseImage)} '{ContainerBaseImage}' cannot be used: {e.Message}", e);
+            throw new ConfigurationException(Diagnostics.MalformedReference, $"{nameof(ContainerBaseImage)} '{ContainerBaseImage}' cannot be used: {e.Message}", e) { Position = position };
         }
     }
 }

@@ -14,7 +14,7 @@ internal sealed record Position(string File, int Line = 0, int Column = 0)
     public override string ToString() => Line == 0 ? File : FormattableString.Invariant($"{File}({Line},{Column})");
 }
 
-/// <summary>Finds the elements of items in the project files that have them; each file is read once.</summary>
+/// <summary>Finds the elements of items in the project files that have them, each of which is read once; and those of properties.</summary>
 internal sealed class ItemPositions
 {
     /// <summary>A project file is some KiB; what is larger is not searched.</summary>
@@ -45,6 +45,12 @@ internal sealed class ItemPositions
         // Made of a property, but by the only element there is.
         return (exact.Length > 0 ? exact : all) is [IXmlLineInfo only] && only.HasLineInfo() ? new Position(file, only.LineNumber, only.LinePosition) : new Position(file);
     }
+
+    /// <summary>Where a project file gives a property its value: the line of the one element that does; else the file is all that is known.</summary>
+    public static Position OfProperty(string project, string name, string value) =>
+        Read(project).Where(element => element.Name.LocalName == name && element.Value == value).ToArray() is [IXmlLineInfo only] && only.HasLineInfo()
+            ? new Position(project, only.LineNumber, only.LinePosition)
+            : new Position(project);
 
     /// <summary>Never a reason to fail: it is about where to point, and MSBuild has read the file already.</summary>
     private static XElement[] Read(string file)

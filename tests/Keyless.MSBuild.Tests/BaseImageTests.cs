@@ -111,6 +111,24 @@ public sealed class BaseImageTests
     }
 
     [TestMethod]
+    [DataRow("<P><ContainerBaseImage>{0}</ContainerBaseImage></P>", 3, 5)]
+    [DataRow("<ContainerBaseImage>another.example/base:1</ContainerBaseImage>", 0, 0)]
+    [DataRow("<ContainerBaseImage>{0}</ContainerBaseImage><ContainerBaseImage>{0}</ContainerBaseImage>", 0, 0)]
+    [DataRow("", 0, 0)]
+    public async Task A_refusal_points_at_the_project_and_at_the_line_that_names_it(string property, int line, int column)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        world.Push();
+        KeylessVerifyBaseImage task = Verify(world, Tag);
+        world.Folder.Write("Hello.csproj", $"<Project>\n\n{property.Replace("{0}", task.ContainerBaseImage, StringComparison.Ordinal)}\n</Project>");
+
+        World.Refusal(task, "KEYLESS4001");
+
+        BuildErrorEventArgs error = ((RecordingEngine)task.BuildEngine).Errors[0];
+        Assert.AreEqual((task.ProjectFile, line, column), (error.File, error.LineNumber, error.ColumnNumber));
+    }
+
+    [TestMethod]
     [DataRow("signed")]
     [DataRow("unsigned")]
     [DataRow("missing")]
@@ -180,6 +198,7 @@ public sealed class BaseImageTests
             EnvironmentVariable = world.Environment.GetValueOrDefault,
             ProjectName = "Hello",
             ProjectDirectory = world.Folder.Path,
+            ProjectFile = world.PathOf("Hello.csproj"),
             VerifyContainerBaseImage = "true",
             ContainerBaseImage = $"{world.Sandbox.RegistryHost}/{image}",
             ContainerBaseImageTrustPolicy = "base",
