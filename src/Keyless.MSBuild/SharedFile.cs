@@ -26,9 +26,7 @@ internal sealed class SharedFile(string property, string path, int largest)
         WholeFile.CreateFolder(property, folder);
         // Beside it: a lock on the file itself would not outlive its being replaced. It stays, since who removes it takes it from under those who wait.
         using FileStream gate = await OpenAloneAsync(Path.Combine(folder, $".{Path.GetFileName(path)}.lock"), cancel);
-        // A pipe has no length either, and opening one waits for ever.
-        byte[]? there = !File.Exists(path) ? null : new FileInfo(path).Length == 0 ? [] : WholeFile.Read(property, path, largest);
-        if (change(there) is { } content)
+        if (change(Read()) is { } content)
         {
             WholeFile.Write(property, path, content);
         }
@@ -60,6 +58,20 @@ internal sealed class SharedFile(string property, string path, int largest)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' cannot be written: {e.Message}", e);
+        }
+    }
+
+    private byte[]? Read()
+    {
+        try
+        {
+            // A pipe has no length either, and opening one waits for ever.
+            return !File.Exists(path) ? null : new FileInfo(path).Length == 0 ? [] : WholeFile.Read(property, path, largest);
+        }
+        catch (FileNotFoundException)
+        {
+            // Somebody has removed it that moment.
+            return null;
         }
     }
 

@@ -9,7 +9,7 @@ namespace Keyless.MSBuild.Tests;
 [TestClass]
 public sealed partial class ParallelReportTests
 {
-    private static readonly string[] Projects = ["Alpha", "Beta", "Gamma", "Delta", "Epsilon", "Zeta", "Eta", "Theta"];
+    private static readonly string[] Projects = ["Alpha", "Beta", "Gamma", "Delta", "Epsilon", "Zeta"];
 
     public required TestContext TestContext { get; init; }
 
@@ -17,7 +17,7 @@ public sealed partial class ParallelReportTests
     [DataRow(".json")]
     [DataRow(".md")]
     [DataRow(".sarif")]
-    public async Task Every_project_is_in_it_once_and_a_second_build_changes_nothing(string form)
+    public async Task Every_project_is_in_it_once(string form)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
         string report = Solution(world, form);
@@ -26,13 +26,7 @@ public sealed partial class ParallelReportTests
 
         Assert.AreEqual(0, build.ExitCode, build.ToString());
         Assert.IsGreaterThan(1, Process().Matches(build.Output).Select(match => match.Groups["id"].Value).Distinct().Count(), build.ToString());
-        string first = await File.ReadAllTextAsync(report, TestContext.CancellationToken);
-        Assert.AreSequenceEqual(Projects.Order(StringComparer.Ordinal), Named(form, first), first);
-
-        build = await BuildAsync(world, report, TestContext.CancellationToken);
-
-        Assert.AreEqual(0, build.ExitCode, build.ToString());
-        Assert.AreEqual(first, await File.ReadAllTextAsync(report, TestContext.CancellationToken));
+        Assert.AreSequenceEqual(Projects.Order(StringComparer.Ordinal), Named(form, await File.ReadAllTextAsync(report, TestContext.CancellationToken)));
         Assert.AreSequenceEqual([Path.GetFileName(report), $".{Path.GetFileName(report)}.lock"], Directory.GetFiles(Path.GetDirectoryName(report)!).Select(file => Path.GetFileName(file)).OrderDescending(StringComparer.Ordinal));
     }
 
@@ -43,6 +37,7 @@ public sealed partial class ParallelReportTests
         string report = Solution(world, ".json");
         DotNetResult build = await BuildAsync(world, report, TestContext.CancellationToken);
         Assert.AreEqual(0, build.ExitCode, build.ToString());
+        string first = await File.ReadAllTextAsync(report, TestContext.CancellationToken);
         using var kill = CancellationTokenSource.CreateLinkedTokenSource(TestContext.CancellationToken);
         world.Sandbox.RegistryServer.Intercept = async context =>
         {
@@ -61,7 +56,7 @@ public sealed partial class ParallelReportTests
         world.Sandbox.RegistryServer.Intercept = null;
         build = await BuildAsync(world, report, TestContext.CancellationToken);
         Assert.AreEqual(0, build.ExitCode, build.ToString());
-        Assert.AreSequenceEqual(Projects.Order(StringComparer.Ordinal), Named(".json", await File.ReadAllTextAsync(report, TestContext.CancellationToken)));
+        Assert.AreEqual(first, await File.ReadAllTextAsync(report, TestContext.CancellationToken));
     }
 
     /// <summary>Each project verifies an image of its own that nobody has signed, and only warns of it.</summary>
