@@ -36,24 +36,50 @@ internal sealed class ImagesToVerify
         {
             files.Add(policies.Locating(FileItem, item, () => ReadFile(item, policies, pathOf, warn)));
         }
+
+        RequireOutputs();
     }
 
     /// <summary>In the order of the items, then of the files and what is in them.</summary>
     public IReadOnlyList<ImageToVerify> Images => [.. images.Select(image => new ImageToVerify(image.Value.Reference, image.Key.Policy, image.Key.Recursive, image.Value.Positions))];
 
-    /// <summary>Writes each file that has a <c>PinnedOutput</c> again, with the digests of what was verified. All are made before the first is written.</summary>
-    /// <exception cref="ConfigurationException">One cannot be made or written.</exception>
-    public void WritePinned(IReadOnlyList<ImageOutcome> outcomes)
+    /// <summary>Where files with digests will be written.</summary>
+    private IEnumerable<string> PinnedOutputs => files.Select(file => file.PinnedOutput).Where(output => output.Length > 0);
+
+    /// <summary>Makes each file that has a <c>PinnedOutput</c> again, with the digests of what was verified.</summary>
+    /// <returns>What writes them.</returns>
+    /// <exception cref="ConfigurationException">One cannot be made.</exception>
+    public Action Pin(IReadOnlyList<ImageOutcome> outcomes)
     {
         Dictionary<(string, TrustPolicy, bool), Digest> verified = outcomes.Where(outcome => outcome.IsVerified)
             .ToDictionary(outcome => (outcome.Image.Reference.Text, outcome.Image.Policy, outcome.Image.Recursive), outcome => outcome.Verdicts[0].Digest);
         (ManifestFile File, byte[] Pinned)[] written = [.. files.Where(file => file.PinnedOutput.Length > 0).Select(file =>
             (file, file.Manifest.Pin(image => verified.GetValueOrDefault((image.Reference.Text, file.Policy, file.Recursive)))))];
-        foreach ((ManifestFile file, byte[] pinned) in written)
+        return () =>
         {
-            WholeFile.Write($"PinnedOutput of {FileItem} '{file.Item}'", file.PinnedOutput, pinned);
+            foreach ((ManifestFile file, byte[] pinned) in written)
+            {
+                WholeFile.Write(Output(file), file.PinnedOutput, pinned);
+            }
+        };
+    }
+
+    /// <summary>None is a file that is read, and all of them can be written. Paths that differ in case only are one file on some systems.</summary>
+    private void RequireOutputs()
+    {
+        if (PinnedOutputs.FirstOrDefault(output => files.Any(file => file.Path.Equals(output, StringComparison.OrdinalIgnoreCase))) is { } read)
+        {
+            throw new ConfigurationException(Diagnostics.Contradiction, $"the PinnedOutput '{read}' is read as a {FileItem}, and would be written over; give it another path");
+        }
+
+        foreach (ManifestFile file in files.Where(file => file.PinnedOutput.Length > 0))
+        {
+            WholeFile.CreateFolderOf(Output(file), file.PinnedOutput);
+            WholeFile.MustBeWritable(Output(file), file.PinnedOutput);
         }
     }
+
+    private static string Output(ManifestFile file) => $"PinnedOutput of {FileItem} '{file.Item}'";
 
     private ManifestFile ReadFile(ITaskItem item, TrustPolicies policies, Func<string, string, string> pathOf, Action<Diagnostic> warn)
     {
@@ -79,7 +105,7 @@ internal sealed class ImagesToVerify
                 Diagnostics.Overlooked, $"{other.Field} looks like an image ('{other.Text}') and is none of the fields that are verified; name it in ImagePath of {owner} if it is one", new Position(path, other.Line, other.Column)));
         }
 
-        return new ManifestFile(item.ItemSpec, policy, recursive, manifest, output.Length == 0 ? "" : pathOf($"PinnedOutput of {owner}", output));
+        return new ManifestFile(item.ItemSpec, path, policy, recursive, manifest, output.Length == 0 ? "" : pathOf($"PinnedOutput of {owner}", output));
     }
 
     private bool Add(ImageReference reference, TrustPolicy policy, bool recursive, Position? position)
@@ -108,6 +134,7 @@ internal sealed class ImagesToVerify
     }
 
     /// <param name="Item">The path as the project has it.</param>
+    /// <param name="Path">Absolute.</param>
     /// <param name="PinnedOutput">Absolute; empty where it is not asked for.</param>
-    private sealed record ManifestFile(string Item, TrustPolicy Policy, bool Recursive, ContainerManifest Manifest, string PinnedOutput);
+    private sealed record ManifestFile(string Item, string Path, TrustPolicy Policy, bool Recursive, ContainerManifest Manifest, string PinnedOutput);
 }

@@ -88,16 +88,21 @@ public sealed class KeylessVerifyContainer : VerifyingTask
             return;
         }
 
-        asked!.WritePinned(outcomes);
+        // All or nothing: what can be wrong with the content of one is found before another is written.
+        Action writePinned = asked!.Pin(outcomes);
         if (pinned is not null)
         {
             await pinned.MergeAsync([.. verified.Select(verdict => new PinnedImage(verdict.Image, verdict.Digest, verdict.Policy.Name))], cancel);
         }
 
+        writePinned();
         build.Keep(VerifiedContainerImages);
     }
 
-    /// <summary>Of two things that are written to one file the later would take the place of the other, without a word.</summary>
+    /// <summary>
+    /// Of two things that are written to one file the later would take the place of the other, without a word. Paths that differ in case only are one
+    /// file on some systems.
+    /// </summary>
     private void RequireApart()
     {
         IEnumerable<(string Name, string Path)> written =
@@ -106,7 +111,7 @@ public sealed class KeylessVerifyContainer : VerifyingTask
             (nameof(ContainerPinnedImagesFile), ContainerPinnedImagesFile),
             .. ContainerManifestFiles.Select(file => ($"PinnedOutput of ContainerManifestFile '{file.ItemSpec}'", file.GetMetadata("PinnedOutput"))),
         ];
-        if (written.Where(one => one.Path.Length > 0).GroupBy(one => PathOf(one.Name, one.Path), StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        if (written.Where(one => one.Path.Length > 0).GroupBy(one => PathOf(one.Name, one.Path), StringComparer.OrdinalIgnoreCase).FirstOrDefault(same => same.Count() > 1) is { } twice)
         {
             throw new ConfigurationException(Diagnostics.Contradiction, $"{string.Join(" and ", twice.Select(one => one.Name))} are one file, '{twice.Key}'; give each its own");
         }

@@ -18,12 +18,7 @@ internal sealed class SharedFile(string property, string path, int largest)
     /// <exception cref="ConfigurationException">It cannot be read or written.</exception>
     public async Task ReplaceAsync(Func<byte[]?, byte[]?> change, CancellationToken cancel)
     {
-        if (Path.GetDirectoryName(path) is not { } folder || Path.GetFileName(path).Length == 0 || Directory.Exists(path))
-        {
-            throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' is a folder; expected a file's path");
-        }
-
-        WholeFile.CreateFolder(property, folder);
+        string folder = WholeFile.CreateFolderOf(property, path);
         // Beside it: a lock on the file itself would not outlive its being replaced. It stays, since who removes it takes it from under those who wait.
         using FileStream gate = await OpenAloneAsync(Path.Combine(folder, $".{Path.GetFileName(path)}.lock"), cancel);
         if (change(Read()) is { } content)

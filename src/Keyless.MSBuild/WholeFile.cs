@@ -100,6 +100,21 @@ internal static class WholeFile
         }
     }
 
+    /// <summary>Makes the folder of a file.</summary>
+    /// <param name="property">Which property or metadata named the path, for the error.</param>
+    /// <param name="path">Absolute.</param>
+    /// <exception cref="ConfigurationException">It cannot be made, or a folder is where the file would be.</exception>
+    public static string CreateFolderOf(string property, string path)
+    {
+        if (Path.GetDirectoryName(path) is not { } folder || Path.GetFileName(path).Length == 0 || Directory.Exists(path))
+        {
+            throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' is a folder; expected a file's path");
+        }
+
+        CreateFolder(property, folder);
+        return folder;
+    }
+
     private static void Remove(string temporary)
     {
         try

@@ -177,6 +177,52 @@ public sealed class ManifestFileTests
         Assert.Contains("PinnedOutput", World.Refusal(task, "KEYLESS5009"));
     }
 
+    [TestMethod]
+    [DataRow("deploy.yaml")]
+    [DataRow("below/../Deploy.yaml")]
+    public void Does_not_write_over_what_is_read(string output)
+    {
+        string text = $"services:\n  a: {{ image: {Tag(app)} }}\n";
+        KeylessVerifyContainer task = Verify(text, ("PinnedOutput", $"{folder}/{output}"));
+
+        Assert.Contains("is read as a ContainerManifestFile", World.Refusal(task, "KEYLESS5009"));
+
+        Assert.AreEqual(text, File.ReadAllText(world.Folder[$"{folder}/deploy.yaml"]));
+        Assert.AreEqual("deploy.yaml", string.Join(' ', Directory.GetFileSystemEntries(world.Folder[folder]).Select(Path.GetFileName)));
+    }
+
+    [TestMethod]
+    [DataRow("", "is a folder")]
+    [DataRow("deploy.yaml/pinned.yaml", "cannot be written")]
+    public void Says_that_a_file_cannot_be_written_before_anything_is_asked_and_writes_no_other(string output, string why)
+    {
+        string nobodys = $"nobody-{Guid.NewGuid():N}";
+        KeylessVerifyContainer task = Verify($"services:\n  a: {{ image: {world.Sandbox.RegistryHost}/{nobodys}/app:1.0 }}\n", ("PinnedOutput", $"{folder}/pinned.yaml"));
+        var second = new TaskItem(task.ContainerManifestFiles[0]);
+        second.SetMetadata("PinnedOutput", output.Length == 0 ? world.Folder[folder] : $"{folder}/{output}");
+        task.ContainerManifestFiles = [task.ContainerManifestFiles[0], second];
+
+        Assert.Contains(why, World.Refusal(task, "KEYLESS5012"));
+
+        Assert.AreEqual("deploy.yaml", string.Join(' ', Directory.GetFileSystemEntries(world.Folder[folder]).Select(Path.GetFileName)));
+        Assert.IsFalse(world.Sandbox.Traffic.Snapshot().Any(exchange => exchange.Path.Contains(nobodys, StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    public void Is_not_written_where_the_pinned_images_file_cannot_be()
+    {
+        string namesake = world.Push("team/app", "2.0");
+        KeylessSignContainer sign = world.Sign(namesake);
+        Assert.IsTrue(sign.Execute(), World.Log(sign));
+        KeylessVerifyContainer task = Verify($"services:\n  a: {{ image: {app} }}\n  b: {{ image: {namesake} }}\n", ("PinnedOutput", $"{folder}/pinned.yaml"));
+        task.ContainerPinnedImagesFile = $"{folder}/pinned.env";
+
+        Assert.Contains("TEAM_APP_IMAGE", World.Refusal(task, "KEYLESS5009"));
+
+        Assert.IsFalse(File.Exists(world.Folder[$"{folder}/pinned.yaml"]));
+        Assert.IsFalse(File.Exists(world.Folder[$"{folder}/pinned.env"]));
+    }
+
     private KeylessVerifyContainer Verify(string text, params (string Name, string? Value)[] metadata)
     {
         world.Folder.Write($"{folder}/deploy.yaml", text);
