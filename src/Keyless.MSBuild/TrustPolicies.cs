@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using Keyless.Sigstore;
 using Microsoft.Build.Framework;
 
@@ -19,7 +20,7 @@ internal sealed record TrustPolicy(string? Name, IReadOnlyList<Policy> Items, in
 /// <param name="now">For <c>MaxAge</c>.</param>
 /// <param name="pathOf">Makes the path that something (named in the first argument) holds absolute.</param>
 /// <param name="warn">Told of what is allowed but can hardly be meant.</param>
-internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<string, string, string> pathOf, Action<Diagnostic> warn)
+internal sealed partial class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<string, string, string> pathOf, Action<Diagnostic> warn)
 {
     private const string PolicyItem = "ContainerTrustPolicy";
 
@@ -35,12 +36,14 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
         "GitHubRepository", "GitHubWorkflow", "GitHubRef", "GitHubTrigger", "GitHubSha", "GitHubRepositoryId", "GitHubOwnerId", "RunnerEnvironment", "GitHubServerUrl",
     ];
 
+    private static readonly string[] OwnersOfJobs = ["GitHubRepository", "GitHubRepositoryId", "GitHubOwnerId"];
+
     private static readonly string[] Conditions = [.. Identity, "Proofs", "PublicKey", "Annotations", "PredicateType", "MinSignatures", "MaxAge", "Mode"];
 
     private readonly ItemPositions positions = new();
     private readonly Dictionary<string, TrustPolicy> policies = new(StringComparer.Ordinal);
     private readonly Dictionary<string, ManagedKey> keys = new(StringComparer.Ordinal);
-    private string? withoutLog;
+    private (string Owner, Position? Position)? withoutLog;
 
     /// <summary>Reads every policy, also those no image names: a defect is found when it is written, not when it is first used.</summary>
     public void ReadAll()
@@ -57,7 +60,7 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
                 });
             }
 
-            policies.Add(items.Key, Locating(PolicyItem, items.First(), () => Read(items.Key, $"{PolicyItem} '{items.Key}'", [.. items])));
+            policies.Add(items.Key, Locating(PolicyItem, items.First(), () => Read(items.Key, PolicyItem, [.. items])));
         }
     }
 
@@ -72,7 +75,7 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
         string name = image.GetMetadata("Policy");
         if (name.Length == 0)
         {
-            return Read(null, owner, image);
+            return Read(null, itemName, image);
         }
 
         if (Conditions.FirstOrDefault(condition => image.GetMetadata(condition).Length > 0) is { } own)
@@ -110,15 +113,16 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
     /// <param name="roots">Those in use.</param>
     public void RequireFitting(IReadOnlyList<TrustedRoot> roots)
     {
-        if (withoutLog is not null && roots.All(root => root.ListsLogs))
+        if (withoutLog is { } policy && roots.All(root => root.ListsLogs))
         {
             throw new ConfigurationException(Diagnostics.Contradiction,
-                $"{withoutLog} has Proofs 'timestamp', and the trusted root lists a log; leave Proofs out, it is for instances that have no log");
+                $"{policy.Owner} has Proofs 'timestamp', and the trusted root lists a log; leave Proofs out, it is for instances that have no log").At(policy.Position);
         }
     }
 
-    private TrustPolicy Read(string? name, string owner, params ITaskItem[] items)
+    private TrustPolicy Read(string? name, string itemName, params ITaskItem[] items)
     {
+        string owner = Owner(itemName, items[0]);
         bool[] modes = [.. items.Select(item => Setting.OneOf($"Mode of {owner}", item.GetMetadata("Mode"), "enforce", "warn") == "warn").Distinct()];
         if (modes.Length > 1)
         {
@@ -127,18 +131,19 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
 
         return new TrustPolicy(
             name,
-            [.. items.Select(item => ReadItem(owner, item))],
+            [.. items.Select(item => Locating(itemName, item, () => ReadItem(itemName, item)))],
             ReadMinSignatures(owner, items),
             modes[0],
             [.. items.Select(item => Value(item, "PredicateType") ?? ImageSigner.PredicateType).Distinct(StringComparer.Ordinal)]);
     }
 
-    private Policy ReadItem(string owner, ITaskItem item)
+    private Policy ReadItem(string itemName, ITaskItem item)
     {
+        string owner = Owner(itemName, item);
         Proofs proofs = Setting.OneOf($"Proofs of {owner}", item.GetMetadata("Proofs"), "log", "timestamp") == "timestamp" ? Proofs.Timestamp : Proofs.Log;
         if (proofs == Proofs.Timestamp)
         {
-            withoutLog ??= owner;
+            withoutLog ??= (owner, positions.Of(itemName, item));
         }
 
         string predicateType = Value(item, "PredicateType") ?? ImageSigner.PredicateType;
@@ -149,8 +154,9 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
             return Policy.ForKey(ReadKey(owner, item, key), predicateType, annotations, proofs, maxAge);
         }
 
-        TextMatch? subject = ReadMatch(owner, item, "CertificateIdentity");
-        TextMatch? issuer = ReadMatch(owner, item, "CertificateOidcIssuer");
+        RequireExpanded(itemName, item);
+        TextMatch? subject = ReadMatch(itemName, item, "CertificateIdentity");
+        TextMatch? issuer = ReadMatch(itemName, item, "CertificateOidcIssuer");
         try
         {
             return new Policy(subject, issuer, ReadGitHub(owner, item), predicateType, annotations) { Proofs = proofs, MaxAge = maxAge };
@@ -205,8 +211,41 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
         : Value(item, "GitHubWorkflow") is { } workflow && workflow.Contains("/.github/workflows/", StringComparison.Ordinal) ? "GitHubWorkflow"
         : null;
 
-    private TextMatch? ReadMatch(string owner, ITaskItem item, string name)
+    /// <summary>
+    /// A property, item or metadata in an identity that was nothing makes another identity of it, and mostly a wider pattern: the name is misspelled,
+    /// or set where this project does not see it.
+    /// </summary>
+    private void RequireExpanded(string itemName, ITaskItem item)
     {
+        foreach (string name in Identity)
+        {
+            if (Value(item, name) is not { } value)
+            {
+                continue;
+            }
+
+            bool inPattern = name.EndsWith("Regexp", StringComparison.Ordinal);
+            foreach ((string reference, int at) in positions.Written(itemName, item, name)?.EmptyIn(value) ?? [])
+            {
+                var gap = new PatternGap(value, at);
+                if ((inPattern && gap.WidensPattern) || gap.IsWholePart(inPattern))
+                {
+                    string cure = reference[0] == '@' && inPattern ? "write %40( for the characters, or look whether it is misspelled" : "set it, or look whether it is misspelled";
+                    throw new ConfigurationException(Diagnostics.UnknownValue, $"{Owner(itemName, item)} has {name} '{value}', in which {reference} was nothing; {cure}");
+                }
+            }
+
+            if (inPattern && Unexpanded().Match(value) is { Success: true } unexpanded)
+            {
+                throw new ConfigurationException(Diagnostics.UnknownValue,
+                    $"{Owner(itemName, item)} has {name} '{value}', in which {unexpanded.Value} was not expanded; as a pattern it matches nobody, since nothing follows the end ($)");
+            }
+        }
+    }
+
+    private TextMatch? ReadMatch(string itemName, ITaskItem item, string name)
+    {
+        string owner = Owner(itemName, item);
         string? exact = Value(item, name);
         string? pattern = Value(item, name + "Regexp");
         if (exact is not null && pattern is not null)
@@ -233,13 +272,14 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
         {
             throw new ConfigurationException(Diagnostics.UnknownValue, $"{owner} has {name}Regexp '{pattern}': {e.Message}", e);
         }
-        if (match.AdmitsEverything)
+        // Of a repository that is named as well, the pattern says only which workflow.
+        if (match.AdmitsAll is { } everybody && !(everybody.Contains("github", StringComparison.Ordinal) && OwnersOfJobs.Any(name => Value(item, name) is not null)))
         {
-            warn(new Diagnostic(Diagnostics.AdmitsTooMuch, $"{owner} has {name}Regexp '{pattern}', which admits everything; say what the value begins and ends with"));
+            warn(new Diagnostic(Diagnostics.AdmitsTooMuch, $"{owner} has {name}Regexp '{pattern}', which admits {everybody}; say what the value begins and ends with", positions.Of(itemName, item)));
         }
         else if (match.LooseHost is { } host)
         {
-            warn(new Diagnostic(Diagnostics.AdmitsTooMuch, $"{owner} has {name}Regexp '{pattern}', where any character may stand for a dot of '{host}', so that other hosts match as well; write \\. for a dot"));
+            warn(new Diagnostic(Diagnostics.AdmitsTooMuch, $"{owner} has {name}Regexp '{pattern}', where any character may stand for a dot of '{host}', so that other hosts match as well; write \\. for a dot", positions.Of(itemName, item)));
         }
 
         return match;
@@ -293,5 +333,11 @@ internal sealed class TrustPolicies(ITaskItem[] named, DateTimeOffset now, Func<
         return annotations;
     }
 
+    private static string Owner(string itemName, ITaskItem item) => $"{itemName} '{item.ItemSpec}'";
+
     private static string? Value(ITaskItem item, string name) => item.GetMetadata(name) is { Length: > 0 } value ? value : null;
+
+    // In a set, or escaped, it is text.
+    [GeneratedRegex(@"(?<![\\\[])\$\([A-Za-z_][A-Za-z0-9_.-]*\)", RegexOptions.CultureInvariant)]
+    private static partial Regex Unexpanded();
 }

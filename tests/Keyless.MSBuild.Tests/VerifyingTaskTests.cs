@@ -407,7 +407,8 @@ public sealed class VerifyingTaskTests
     [TestMethod]
     [Clause("I.7", "I.31")]
     [DataRow(".*", "which admits everything")]
-    [DataRow("https://github.com/.*", "where any character may stand for a dot of 'github.com'")]
+    [DataRow("https://github.com/example-org/.*", "where any character may stand for a dot of 'github.com'")]
+    [DataRow(@"https://github\.com/.*", "which admits every repository of github.com; ")]
     public async Task Warns_of_a_pattern_that_admits_others(string pattern, string what)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);

@@ -8,9 +8,19 @@ public sealed partial class TextMatch
 {
     private const int LongestPattern = 1024;
 
-    // A workflow and a person of hosts that cannot exist (RFC 6761 §6.4): what admits both was meant for neither.
-    private static readonly string[] Unrelated =
-        ["https://ci.anywhere.invalid/any-owner/any-repo/.github/workflows/any.yml@refs/heads/any", "anybody@anyplace.invalid"];
+    // A pattern may ask for the file and the branch and for nobody in particular.
+    private static readonly string[] Files = ["release", "publish", "build", "ci", "docker"];
+    private static readonly string[] Refs = ["heads/main", "heads/master", "tags/v1.0.0"];
+
+    // Two that have nothing to do with each other, from widest to narrowest; hosts that cannot exist (RFC 6761 §6.4). What admits one of either row was meant for neither.
+    private static readonly (string Everybody, string[] One, string[] Other)[] Strangers =
+    [
+        ("everything", ["https://ci.anywhere.invalid/any-owner/any-repo/.github/workflows/any.yml@refs/heads/any"], ["anybody@anyplace.invalid"]),
+        ("every https address", ["https://issuer.anywhere.invalid", .. Workflows("https://ci.anywhere.invalid/any-owner/any-repo")], ["https://login.nowhere.invalid", .. Workflows("https://git.nowhere.invalid/some-group/some-project")]),
+        ("every e-mail address", ["anybody@anyplace.invalid"], ["some.body@nowhere.invalid"]),
+        ("every repository of github.com", Workflows("https://github.com/any-owner/any-repo"), Workflows("https://github.com/some-group/some-project")),
+        ("every project of gitlab.com", [.. Branches("https://gitlab.com/any-owner/any-repo//.gitlab-ci.yml")], [.. Branches("https://gitlab.com/some-group/some-project//.gitlab-ci.yml")]),
+    ];
 
     private readonly string text;
     private readonly Regex? whole;
@@ -40,8 +50,8 @@ public sealed partial class TextMatch
         }
     }
 
-    /// <summary>A pattern that also matches what nobody could have meant.</summary>
-    public bool AdmitsEverything => whole is not null && Unrelated.All(whole.IsMatch);
+    /// <summary>Whom a pattern admits that also matches what nobody could have meant: <c>everything</c>, <c>every e-mail address</c>; null for every other.</summary>
+    public string? AdmitsAll => whole is null ? null : Strangers.FirstOrDefault(strangers => strangers.One.Any(whole.IsMatch) && strangers.Other.Any(whole.IsMatch)).Everybody;
 
     /// <summary>A host name in the pattern, as written, in which a dot stands for any character, so that others can register a name that fits; null where there is none.</summary>
     public string? LooseHost => whole is null ? null : HostStart().Matches(text).Select(start => LooseHostAt(start.Index + start.Length)).FirstOrDefault(host => host is not null);
@@ -60,6 +70,11 @@ public sealed partial class TextMatch
     }
 
     public override string ToString() => whole is null ? text : $"/{text}/";
+
+    private static string[] Workflows(string repository) =>
+        [.. Files.SelectMany(file => Branches($"{repository}/.github/workflows/{file}.yml"))];
+
+    private static IEnumerable<string> Branches(string file) => Refs.Select(name => $"{file}@refs/{name}");
 
     // From here to the next slash outside of a set. `.*` and the like are meant as they are.
     private string? LooseHostAt(int start)
