@@ -61,7 +61,7 @@ public sealed class KeylessSignContainer : SigningTask
         SharedSigning shared = ofTheBuild ?? own!;
         ResiliencePipeline retries = CreateRetries(settings, shared.RetryTime);
         using HttpClient registry = CreateRegistryClient();
-        var access = new RegistrySettings(Time, Note, retries);
+        var access = new RegistrySettings(Time, Note, () => retries);
         using var registries = new Registries(registry, EnvironmentVariable, RegistryAccess.Push, access, settings.SignatureRepository);
         if (StagingTag.Length == 0)
         {

@@ -11,9 +11,10 @@ namespace Keyless.MSBuild;
 /// build has time left for it.
 /// </summary>
 /// <param name="budget">Zero: nothing is tried again.</param>
+/// <param name="property">That the budget is from; null where it is not for the project to choose.</param>
 /// <param name="spent">Of the whole build: what other projects waited is gone.</param>
 /// <param name="say">Told, in one line, what failed and when it is tried again.</param>
-internal sealed class Retries(TimeSpan budget, RetryTime spent, TimeProvider time, Action<string> say)
+internal sealed class Retries(TimeSpan budget, string? property, RetryTime spent, TimeProvider time, Action<string> say)
 {
     private readonly RetryTime spent = spent;
 
@@ -82,7 +83,7 @@ internal sealed class Retries(TimeSpan budget, RetryTime spent, TimeProvider tim
             if (!isFirst)
             {
                 // Whoever asked around this try does not ask all over again.
-                e.Data[Tried] = string.Create(CultureInfo.InvariantCulture, $"{arguments.AttemptNumber + 1} {(arguments.AttemptNumber == 0 ? "try" : "tries")} in {Text(Now - began)}, ContainerSigningRetryBudget is {Text(budget)}");
+                e.Data[Tried] = string.Create(CultureInfo.InvariantCulture, $"{arguments.AttemptNumber + 1} {(arguments.AttemptNumber == 0 ? "try" : "tries")} in {Text(Now - began)}{(property is null ? "" : $", {property} is {Text(budget)}")}");
             }
         }
 

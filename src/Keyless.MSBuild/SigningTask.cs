@@ -139,7 +139,7 @@ public abstract class SigningTask : SigstoreTask
 
     /// <param name="spent">Of the whole build.</param>
     private protected ResiliencePipeline CreateRetries(SigningSettings settings, RetryTime spent) =>
-        new Retries(settings.RetryBudget, spent, Time, line => Say(MessageImportance.High, $"Keyless.MSBuild: {line}")).ToPipeline();
+        new Retries(settings.RetryBudget, nameof(ContainerSigningRetryBudget), spent, Time, line => Say(MessageImportance.High, $"Keyless.MSBuild: {line}")).ToPipeline();
 
     /// <summary>Who may say who is building.</summary>
     /// <param name="client">For services; <paramref name="direct"/>: for servers of the machine itself.</param>

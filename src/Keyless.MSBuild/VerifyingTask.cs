@@ -17,7 +17,13 @@ public abstract class VerifyingTask : SigstoreTask
     /// <summary>Who waits longer than this wants to know what for.</summary>
     private static readonly TimeSpan ProgressEvery = TimeSpan.FromSeconds(5);
 
+    /// <summary>Fetching anew costs nobody a signature, so whoever waits longer had better build again.</summary>
+    private static readonly TimeSpan ForRetries = TimeSpan.FromSeconds(30);
+
     private protected VerifyingTask() { }
+
+    /// <summary>How long what fails for the moment is tried again altogether; zero: not at all.</summary>
+    internal TimeSpan RetryBudget { get; set; } = ForRetries;
 
     public string ProjectName { get; set; } = "";
 
@@ -67,11 +73,12 @@ public abstract class VerifyingTask : SigstoreTask
         var policies = new TrustPolicies(ContainerTrustPolicies, Time.GetUtcNow(), PathOf, Warn);
         policies.ReadAll();
         IReadOnlyList<ImageToVerify> images = read(policies);
-        IReadOnlyList<TrustedRoot> roots = await GetTrustedRootsAsync(cancel);
+        Retrying? retries = RetryBudget > TimeSpan.Zero ? CreateRetries() : null;
+        IReadOnlyList<TrustedRoot> roots = await GetTrustedRootsAsync(retries, cancel);
         policies.RequireFitting(roots);
 
         using HttpClient client = CreateRegistryClient();
-        using var registries = new Registries(client, EnvironmentVariable, RegistryAccess.Pull, new RegistrySettings(Time, Note), signatures);
+        using var registries = new Registries(client, EnvironmentVariable, RegistryAccess.Pull, new RegistrySettings(Time, Note, retries), signatures);
         ImageOutcome[] outcomes = await VerifyAsync(images, new ImageVerifier(new Verifier(roots), registries, Time, kept), cancel);
 
         IReadOnlyList<SaidProblem> said = Say(outcomes, KeepRefused([.. outcomes.SelectMany(outcome => outcome.Verdicts).Where(verdict => verdict.Quorum is null)]));
@@ -164,9 +171,29 @@ public abstract class VerifyingTask : SigstoreTask
         }
     }
 
-    private async Task<IReadOnlyList<TrustedRoot>> GetTrustedRootsAsync(CancellationToken cancel)
+    /// <summary>One budget for all that is asked. What is asked side by side fails side by side, so of all that is said of it one line is loud.</summary>
+    private Retrying CreateRetries()
     {
-        SigstoreInstance instance = await GetInstanceAsync(ReadSource(), signing: false, cancel);
+        var spent = new RetryTime();
+        int said = 0;
+        void SayOf(string line) => Say(Interlocked.Increment(ref said) == 1 ? MessageImportance.High : MessageImportance.Normal, $"Keyless.MSBuild: {line}");
+        return () => new Retries(RetryBudget, null, spent, Time, SayOf).ToPipeline();
+    }
+
+    private async Task<IReadOnlyList<TrustedRoot>> GetTrustedRootsAsync(Retrying? retries, CancellationToken cancel)
+    {
+        SigstoreSource source = ReadSource();
+        SigstoreInstance instance;
+        try
+        {
+            instance = await GetInstanceAsync(source, signing: false, cancel);
+        }
+        catch (TufException e) when (e.InnerException is ServiceException { IsTransient: true } && retries is not null)
+        {
+            instance = await AgainAsync(retries);
+        }
+
+        Task<SigstoreInstance> AgainAsync(Retrying from) => GetInstanceAsync(source, signing: false, cancel, from());
         TrustedRoot[] roots = [instance.TrustedRoot, .. instance.OtherTrustedRoots];
         foreach (string warning in roots.SelectMany(root => root.Warnings).Distinct(StringComparer.Ordinal))
         {

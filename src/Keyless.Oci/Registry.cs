@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Runtime.ExceptionServices;
 using Polly;
 
 namespace Keyless.Oci;
@@ -7,9 +8,12 @@ namespace Keyless.Oci;
 /// <summary>What a registry client needs beside addresses.</summary>
 /// <param name="Time">For deadlines, the life of tokens and pauses.</param>
 /// <param name="Note">Told, in one line, when credentials go to a host other than the registry.</param>
-/// <param name="Retries">How often, and how long, what fails for the moment is tried again; null: not at all.</param>
+/// <param name="Retries">How often, and how long, what fails for the moment is tried again; null: not at all. Asked for when something has failed.</param>
 /// <param name="Deletes">Whether tokens are asked for that may delete, too. Not every token service knows that word, or gives it to who may push.</param>
-public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = null, ResiliencePipeline? Retries = null, bool Deletes = false);
+public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = null, Retrying? Retries = null, bool Deletes = false);
+
+/// <summary>What tries again. Made no earlier than it is needed: whoever has no failure does not load the library for it.</summary>
+public delegate ResiliencePipeline Retrying();
 
 /// <summary>A place the registry has opened for one blob. It may be given up after a while: the bytes are then taken elsewhere.</summary>
 public sealed record BlobUpload
@@ -318,12 +322,31 @@ public sealed partial class Registry : IDisposable
     }
 
     /// <summary>Whatever is asked with it can be asked twice: content is stored under its digest, and a tag is read before it is written.</summary>
-    private Task<T> TryAsync<T>(Func<CancellationToken, Task<T>> attempt, CancellationToken cancel)
+    private async Task<T> TryAsync<T>(Func<CancellationToken, Task<T>> attempt, CancellationToken cancel)
     {
-        return settings.Retries is null ? attempt(cancel) : AgainAsync(settings.Retries);
+        try
+        {
+            return await attempt(cancel);
+        }
+        catch (RegistryException first) when (first.IsTransient && settings.Retries is not null)
+        {
+            return await AgainAsync(settings.Retries, first);
+        }
 
-        // Out of line, so that who asks once does not load the library for it.
-        Task<T> AgainAsync(ResiliencePipeline retries) => retries.ExecuteAsync(async stop => await attempt(stop), cancel).AsTask();
+        // Out of line, so that who asks once does not load the library for it. The first try is one of those that are counted.
+        Task<T> AgainAsync(Retrying retries, RegistryException first)
+        {
+            RegistryException? failed = first;
+            return retries().ExecuteAsync(async stop =>
+            {
+                if (Interlocked.Exchange(ref failed, null) is { } already)
+                {
+                    ExceptionDispatchInfo.Throw(already);
+                }
+
+                return await attempt(stop);
+            }, cancel).AsTask();
+        }
     }
 
     private RegistryException Failed(RegistryFailure failure, HttpMethod method, string path, string why) =>

@@ -204,6 +204,7 @@ public sealed class BaseImageTests
             ContainerBaseImageTrustPolicy = "base",
             ContainerTrustPolicies = [item],
             SigstoreTrustedRoot = "trusted_root.json",
+            RetryBudget = TimeSpan.Zero,
         };
     }
 

@@ -235,7 +235,7 @@ public sealed class RetryTests
     public async Task Stops_counting_when_a_wait_is_cancelled()
     {
         var spent = new RetryTime();
-        ResiliencePipeline pipeline = new Retries(TimeSpan.FromMinutes(5), spent, TimeProvider.System, _ => { }).ToPipeline();
+        ResiliencePipeline pipeline = new Retries(TimeSpan.FromMinutes(5), null, spent, TimeProvider.System, _ => { }).ToPipeline();
         using var stop = new CancellationTokenSource(TimeSpan.FromMilliseconds(200));
 
         await Assert.ThrowsAsync<OperationCanceledException>(async () => await pipeline.ExecuteAsync<int>(

@@ -97,6 +97,7 @@ internal sealed class World : IAsyncDisposable
         ProjectDirectory = folder.Path,
         ContainerImagesToVerify = images,
         SigstoreTrustedRoot = "trusted_root.json",
+        RetryBudget = TimeSpan.Zero,
     };
 
     /// <summary>Exactly the signer of <see cref="Sign"/>, with one thing changed or added.</summary>

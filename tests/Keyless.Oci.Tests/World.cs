@@ -61,7 +61,7 @@ internal sealed class World : IAsyncDisposable
     }
 
     public Registry Client(RegistryAccess access = RegistryAccess.Push, Dictionary<string, string>? environment = null, string repository = "app", TimeProvider? time = null, ResiliencePipeline? retries = null) =>
-        new(http, Host, repository, new RegistryCredentials((environment ?? []).GetValueOrDefault, access), new RegistrySettings(time ?? TimeProvider.System, Notes.Add, retries), UserAgent);
+        new(http, Host, repository, new RegistryCredentials((environment ?? []).GetValueOrDefault, access), new RegistrySettings(time ?? TimeProvider.System, Notes.Add, retries is null ? null : () => retries), UserAgent);
 
     /// <summary>An image of one layer.</summary>
     public Descriptor Image(string name = "1.0", string repository = "app")
