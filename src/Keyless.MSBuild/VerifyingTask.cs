@@ -65,10 +65,11 @@ public abstract class VerifyingTask : SigstoreTask
     /// <returns>In that order.</returns>
     private protected async Task<IReadOnlyList<ImageOutcome>> VerifyAsync(Func<TrustPolicies, IReadOnlyList<ImageToVerify>> read, CancellationToken cancel)
     {
+        var ci = CiSystem.Find(EnvironmentVariable);
+        // First of all, so that nothing of an earlier build stays in it, whatever else is wrong.
+        VerificationReport? report = await PrepareReportAsync(ci, cancel);
         KeptSignatures? kept = Setting.IsTrue(nameof(ContainerVerificationCache), ContainerVerificationCache) ? new KeptSignatures(PathOf(nameof(IntermediateOutputPath), Path.Combine(OwnFolder, "verified"))) : null;
         bool writesCIOutput = Setting.IsTrueOrEmpty(nameof(ContainerSigningCIOutput), ContainerSigningCIOutput);
-        var ci = CiSystem.Find(EnvironmentVariable);
-        VerificationReport? report = await PrepareReportAsync(ci, cancel);
         ImageReference? signatures = Setting.Repository(nameof(ContainerSigningRepository), ContainerSigningRepository);
         var policies = new TrustPolicies(ContainerTrustPolicies, Time.GetUtcNow(), PathOf, Warn);
         policies.ReadAll();

@@ -184,17 +184,20 @@ public sealed partial class VerificationReportTests
 
     // Somebody would take it for what this build found.
     [TestMethod]
-    [DataRow(".json")]
-    [DataRow(".md")]
-    [DataRow(".sarif")]
-    public async Task What_an_earlier_build_found_does_not_stay_where_this_one_finds_nothing(string form)
+    [DataRow(".json", "SigstoreTrustedRoot", "missing.json", "KEYLESS5012")]
+    [DataRow(".md", "SigstoreTrustedRoot", "missing.json", "KEYLESS5012")]
+    [DataRow(".sarif", "SigstoreTrustedRoot", "missing.json", "KEYLESS5012")]
+    [DataRow(".json", "ContainerVerificationCache", "ture", "KEYLESS5001")]
+    [DataRow(".json", "ContainerSigningCIOutput", "ture", "KEYLESS5001")]
+    [DataRow(".json", "ContainerSigningRepository", "a:b", "KEYLESS5006")]
+    public async Task What_an_earlier_build_found_does_not_stay_where_this_one_finds_nothing(string form, string property, string value, string code)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
         World.Refusal(Reporting(world, form, world.Image(world.Push("team/old"))), "KEYLESS4001");
         KeylessVerifyContainer task = Reporting(world, form, world.Image(world.Push("team/new")));
-        task.SigstoreTrustedRoot = "missing.json";
+        typeof(KeylessVerifyContainer).GetProperty(property)!.SetValue(task, value);
 
-        World.Refusal(task, "KEYLESS5012");
+        World.Refusal(task, code);
 
         Assert.DoesNotContain("team/", await ReadAsync(world, form));
     }
