@@ -221,6 +221,7 @@ public sealed class BaseImagePublishTests
     [DataRow(true, true, "AfterTargets=\"ComputeContainerConfig\"", Another)]
     [DataRow(true, true, "AfterTargets=\"ComputeContainerConfig\" Condition=\"'$(_IsMultiRIDBuild)' == 'false'\"", Another)]
     [DataRow(false, true, "BeforeTargets=\"PublishContainer\"", "<ContainerBaseRegistry>registry.invalid</ContainerBaseRegistry>")]
+    [DataRow(false, true, "BeforeTargets=\"_PublishMultiArchContainers\"", "<ContainerBaseDigest />")]
     [DataRow(false, true, "AfterTargets=\"_ParseItemsForPublishingSingleContainer\"", Another)]
     public async Task Whatever_else_names_an_image_it_is_not_pulled(bool byProfile, bool severalRuntimes, string when, string property)
     {
