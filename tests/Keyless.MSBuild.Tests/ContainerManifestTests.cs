@@ -255,6 +255,11 @@ public sealed class ContainerManifestTests
     }
 
     [TestMethod]
+    public void A_chain_of_extended_services_is_bounded() => Refuses(
+        "more than 1000000 values",
+        $"services:\n  s0: {{ image: team/a }}\n{string.Concat(Enumerable.Range(1, 2000).Select(i => $"  s{i}: {{ extends: s{i - 1} }}\n"))}");
+
+    [TestMethod]
     public void Errors_stand_at_the_place_in_the_file()
     {
         var engine = new RecordingEngine();

@@ -1,5 +1,6 @@
 using System.Text;
 using Keyless.MSBuild.Manifests;
+using Keyless.Oci;
 using Keyless.Testing;
 
 namespace Keyless.MSBuild.Tests;
@@ -71,6 +72,19 @@ public sealed class ImagePathTests
         Assert.AreEqual("ghcr.io/team/a:v1", ContainerManifest.Parse("values.yaml", "custom: { repository: ghcr.io/team/a, tag: v1 }"u8.ToArray(), ["custom"]).Images.Single().Text);
         ConfigurationException no = Assert.ThrowsExactly<ConfigurationException>(() => ContainerManifest.Parse("values.yaml", values, ["other"]));
         Assert.Contains("no tag", no.Message);
+    }
+
+    [TestMethod]
+    public void In_an_object_a_path_may_name_an_image_in_parts_and_it_is_pinned()
+    {
+        const string Text = "apiVersion: example.org/v1\nkind: Shop\nspec:\n  image: { repository: ghcr.io/team/a, tag: v1 }\n";
+        ContainerManifest manifest = ContainerManifest.Parse("shop.yaml", Encoding.UTF8.GetBytes(Text), ["spec.image"]);
+
+        Assert.AreEqual("ghcr.io/team/a:v1", manifest.Images.Single().Text);
+        Assert.IsEmpty(manifest.Overlooked);
+        Assert.AreEqual(Text.Replace("v1 }", $"v1@{Digest.Of("{}"u8)} }}", StringComparison.Ordinal), Encoding.UTF8.GetString(manifest.Pin(_ => Digest.Of("{}"u8))));
+        Assert.Contains("a mapping", Assert.ThrowsExactly<ConfigurationException>(
+            () => ContainerManifest.Parse("compose.yaml", "services: { a: { image: a/b, x: { repository: a/c, tag: v1 } } }"u8.ToArray(), ["services.a.x"])).Message);
     }
 
     [TestMethod]

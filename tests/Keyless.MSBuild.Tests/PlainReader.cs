@@ -8,6 +8,9 @@ namespace Keyless.MSBuild.Tests;
 /// </summary>
 internal static class PlainReader
 {
+    private static readonly string[] Several = ["containers", "initContainers", "ephemeralContainers", "steps", "sidecars"];
+    private static readonly string[] Single = ["container", "script", "stepTemplate"];
+
     /// <param name="kind">The first word of the file's name.</param>
     public static IReadOnlyCollection<string> ImagesOf(string kind, string text)
     {
@@ -45,6 +48,11 @@ internal static class PlainReader
                 yield return image;
             }
 
+            foreach (string step in Items(service.GetValueOrDefault("pre_start")).Select(step => Text(Map(step), "image")).OfType<string>())
+            {
+                yield return step;
+            }
+
             foreach (Dictionary<string, YamlNode> volume in Items(service.GetValueOrDefault("volumes")).Select(Map).Where(volume => Text(volume, "type") == "image"))
             {
                 yield return Text(volume, "source")!;
@@ -55,12 +63,17 @@ internal static class PlainReader
     private static IEnumerable<string> Containers(YamlNode node)
     {
         Dictionary<string, YamlNode> fields = Map(node);
-        foreach (string list in new[] { "containers", "initContainers", "ephemeralContainers" })
+        foreach (string list in Several)
         {
             foreach (string image in Items(fields.GetValueOrDefault(list)).Select(item => Text(Map(item), "image")).OfType<string>())
             {
                 yield return image;
             }
+        }
+
+        foreach (string image in Single.Select(name => Text(Map(fields.GetValueOrDefault(name)), "image")).OfType<string>())
+        {
+            yield return image;
         }
 
         foreach (string image in Items(fields.GetValueOrDefault("volumes")).Select(item => Text(Map(Map(item).GetValueOrDefault("image")), "reference")).OfType<string>())

@@ -1,8 +1,8 @@
 namespace Keyless.MSBuild.Manifests;
 
 /// <summary>
-/// The images of a compose file (compose specification, as of 2026-11): <c>image</c> of every service, and volumes of type <c>image</c>. A service with
-/// <c>build</c> as well has its image pulled if the registry has it, unless <c>pull_policy</c> is <c>build</c>.
+/// The images of a compose file (compose specification, as of 2026-11): <c>image</c> of every service and of its steps in <c>pre_start</c>, and volumes of
+/// type <c>image</c>. A service with <c>build</c> as well has its image pulled if the registry has it, unless <c>pull_policy</c> is <c>build</c>.
 /// </summary>
 internal static class ComposeImages
 {
@@ -58,6 +58,19 @@ internal static class ComposeImages
         if (Field("image") is { } image && !IsBuilt(Field("build"), Field("pull_policy")))
         {
             found.Add(image, path.Field("image"));
+        }
+
+        if (chain[0]["pre_start"] is YamlSequence steps)
+        {
+            found.Visit(steps);
+            foreach ((int i, YamlNode step) in steps.Items.Index())
+            {
+                found.Visit(step);
+                if (step is YamlMapping { } mapping && mapping["image"] is { } own)
+                {
+                    found.Add(own, path.Field("pre_start").Item(i).Field("image"));
+                }
+            }
         }
 
         if (chain[0]["volumes"] is YamlSequence volumes)

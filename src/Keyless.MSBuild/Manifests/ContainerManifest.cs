@@ -96,7 +96,8 @@ internal sealed class ContainerManifest
             }
         }
 
-        FindOthers(file, others, found, kind == ManifestKind.HelmValues ? values : null);
+        // What is in parts is put together in an object as charts do it; in a compose file nothing is.
+        FindOthers(file, others, found, kind == ManifestKind.Compose ? null : values ?? new HelmImages(found, new YamlMapping(0, "")));
         return found;
     }
 

@@ -35,6 +35,6 @@ internal sealed class FieldPath
                 : text.Append('.').Append(step.name);
         }
 
-        return text.ToString();
+        return text.Length == 0 ? "the document" : text.ToString();
     }
 }

@@ -6,6 +6,9 @@ namespace Keyless.MSBuild.Manifests;
 /// <summary>Collects the images of one file, each place once.</summary>
 internal sealed class FoundImages(YamlFile file, ManifestKind kind)
 {
+    // Of an image, and nothing by themselves.
+    private static readonly string[] Parts = ["registry", "tag", "digest", "sha"];
+
     private readonly Dictionary<ImageParts, ManifestImage> images = [];
     private readonly Dictionary<YamlScalar, ManifestImage> overlooked = [];
     private int visits;
@@ -74,12 +77,55 @@ internal sealed class FoundImages(YamlFile file, ManifestKind kind)
         }
     }
 
-    /// <summary>Something that may be meant as an image, and is not counted.</summary>
-    public void Overlook(YamlScalar scalar, FieldPath field)
+    /// <summary>Points out what may be meant as an image, and is not counted: by the name of its field, or of the variable that it is the value of.</summary>
+    public void OverlookIn(string key, YamlNode value, FieldPath field)
+    {
+        switch (value)
+        {
+            case YamlScalar scalar when key.Contains("image", StringComparison.OrdinalIgnoreCase) && !key.EndsWith("Registry", StringComparison.Ordinal):
+                Overlook(scalar, field, isNamed: key == "image");
+                break;
+            case YamlSequence list when key is "images" or "image":
+                foreach ((int i, YamlScalar item) in list.Items.Index().Where(item => item.Item is YamlScalar).Select(item => (item.Index, (YamlScalar)item.Item)))
+                {
+                    Overlook(item, field.Item(i));
+                }
+
+                break;
+            case YamlMapping mapping when mapping["repository"] is YamlScalar repository && (key == "image" || (mapping["tag"] ?? mapping["digest"]) is not null):
+                Overlook(repository, field, isNamed: key == "image");
+                break;
+            case YamlMapping mapping when key is "images" or "image":
+                foreach ((YamlScalar name, YamlScalar item) in mapping.Entries.Where(entry => entry.Value is YamlScalar && !Parts.Contains(entry.Key.Value)).Select(entry => (entry.Key, (YamlScalar)entry.Value)))
+                {
+                    Overlook(item, field.Field(name.Value));
+                }
+
+                break;
+            case YamlSequence list when key == "env":
+                OverlookVariables(list, field);
+                break;
+        }
+    }
+
+    /// <summary>Operators take the images of what they start from variables with such names.</summary>
+    private void OverlookVariables(YamlSequence variables, FieldPath field)
+    {
+        foreach ((int i, YamlNode item) in variables.Items.Index())
+        {
+            if (item is YamlMapping variable && variable["name"] is YamlScalar name && name.Value.StartsWith("RELATED_IMAGE_", StringComparison.Ordinal) && variable["value"] is YamlScalar value)
+            {
+                Overlook(value, field.Item(i).Field("value"));
+            }
+        }
+    }
+
+    /// <param name="isNamed">Whether the field's name alone says it; elsewhere a slash or colon has to.</param>
+    private void Overlook(YamlScalar scalar, FieldPath field, bool isNamed = false)
     {
         try
         {
-            if (scalar.IsString && scalar.Value.AsSpan().ContainsAny('/', ':') && overlooked.Count < Limits.ManifestImages)
+            if (scalar.IsString && (isNamed || scalar.Value.AsSpan().ContainsAny('/', ':')) && overlooked.Count < Limits.ManifestImages)
             {
                 overlooked.TryAdd(scalar, Image(scalar, scalar.Value, field));
             }

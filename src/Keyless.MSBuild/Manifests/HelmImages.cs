@@ -82,11 +82,11 @@ internal sealed class HelmImages(FoundImages found, YamlMapping top)
             case YamlScalar scalar when key == "image" && !isInParts && IsSaid(scalar):
                 AddWhole(scalar, path);
                 break;
-            case YamlScalar scalar when key.EndsWith("Image", StringComparison.Ordinal):
-                found.Overlook(scalar, path);
-                break;
             case YamlSequence when key == "image":
                 throw found.Refuse(value, $"{path} is a list; expected an image reference");
+            default:
+                found.OverlookIn(key, value, path);
+                break;
         }
 
         Walk(value, path, key);

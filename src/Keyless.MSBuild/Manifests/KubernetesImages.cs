@@ -2,11 +2,13 @@ namespace Keyless.MSBuild.Manifests;
 
 /// <summary>
 /// The images of Kubernetes objects: <c>image</c> of every container in a list of containers, at any depth, since custom resources embed pod templates
-/// where they like; and image volumes.
+/// where they like; those of Tekton and Argo Workflows, which have other names; and image volumes.
 /// </summary>
 internal sealed class KubernetesImages(FoundImages found)
 {
-    private static readonly string[] ContainerLists = ["containers", "initContainers", "ephemeralContainers"];
+    // Those of a pod template, and of Tekton and Argo Workflows.
+    private static readonly string[] ContainerLists = ["containers", "initContainers", "ephemeralContainers", "steps", "sidecars"];
+    private static readonly string[] Containers = ["container", "script", "stepTemplate"];
 
     public static bool IsObject(YamlNode document) => document is YamlMapping top && top["apiVersion"] is YamlScalar && top["kind"] is YamlScalar;
 
@@ -92,9 +94,13 @@ internal sealed class KubernetesImages(FoundImages found)
                 }
             }
         }
-        else if (value is YamlScalar scalar && !isAside && (key == "image" || key.EndsWith("Image", StringComparison.Ordinal)))
+        else if (value is YamlMapping container && Containers.Contains(key) && container["image"] is YamlScalar own)
         {
-            found.Overlook(scalar, path);
+            found.Add(own, path.Field("image"));
+        }
+        else if (!isAside)
+        {
+            found.OverlookIn(key, value, path);
         }
 
         // Labels name what they like, and what the cluster reports is not what it is asked for.
