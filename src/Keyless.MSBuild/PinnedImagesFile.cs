@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Keyless.Oci;
 
 namespace Keyless.MSBuild;
@@ -22,7 +23,7 @@ internal sealed record PinnedImage(ImageReference Asked, Digest Digest, string? 
 /// <param name="path">Absolute.</param>
 /// <param name="project">Its path without extension, absolute: tells projects apart, and is the same the next time.</param>
 /// <param name="run">The run of the CI system, where there is one: what belongs to another run is not of this build.</param>
-internal sealed class PinnedImagesFile(string path, string project, string? run)
+internal sealed partial class PinnedImagesFile(string path, string project, string? run)
 {
     public const string Schema = "keyless-msbuild/pinned-images/v1";
 
@@ -145,12 +146,12 @@ internal sealed class PinnedImagesFile(string path, string project, string? run)
         return block is null ? lines : throw new FormatException("its last part has no end");
     }
 
-    private static (string Name, string Value)? Assignment(string line)
-    {
-        int equals = line.IndexOf('=', StringComparison.Ordinal);
-        string left = line[..Math.Max(equals, 0)].Trim();
-        return equals <= 0 || left.StartsWith('#') ? null : (left.StartsWith("export ", StringComparison.Ordinal) ? left["export ".Length..].Trim() : left, line[(equals + 1)..].TrimEnd('\r'));
-    }
+    /// <summary>As shells and compose read them: compose takes a colon as well.</summary>
+    private static (string Name, string Value)? Assignment(string line) =>
+        AssignmentLine().Match(line) is { Success: true } match ? (match.Groups["name"].Value, match.Groups["value"].Value) : null;
+
+    [GeneratedRegex(@"\A\uFEFF?\s*(?:export\s+)?(?<name>\w+)\s*[=:](?<value>.*?)\r?\z", RegexOptions.CultureInvariant)]
+    private static partial Regex AssignmentLine();
 
     /// <exception cref="ConfigurationException">One repository with two digests: a variable has one value.</exception>
     private static SortedDictionary<string, string> Variables(IReadOnlyList<PinnedImage> images)

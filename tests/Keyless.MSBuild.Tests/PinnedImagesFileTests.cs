@@ -77,7 +77,7 @@ public sealed class PinnedImagesFileTests
     [TestMethod]
     public void Keeps_what_its_owner_and_other_projects_have_in_it()
     {
-        world.Folder.Write($"{name}.env", "# mine\r\nPORT=80\nexport HOST = x\n");
+        world.Folder.Write($"{name}.env", "# mine\r\nPORT=80\nexport HOST = x\n# TEAM_APP_IMAGE=commented\nURL=http://TEAM_APP_IMAGE=x\n");
         Run("env", world.Image(app));
         KeylessVerifyContainer second = Task("env", world.Image(other));
         second.ProjectName = "Second";
@@ -88,6 +88,8 @@ public sealed class PinnedImagesFileTests
             # mine{{'\r'}}
             PORT=80
             export HOST = x
+            # TEAM_APP_IMAGE=commented
+            URL=http://TEAM_APP_IMAGE=x
             # keyless-msbuild: {"project":"Second","run":null}
             TEAM_MY_OTHER_APP_IMAGE={{other}}
             # keyless-msbuild: end
@@ -119,6 +121,8 @@ public sealed class PinnedImagesFileTests
     [TestMethod]
     [DataRow("TEAM_APP_IMAGE=something")]
     [DataRow("export TEAM_APP_IMAGE = something")]
+    [DataRow("export\tTEAM_APP_IMAGE=something")]
+    [DataRow("  TEAM_APP_IMAGE: something")]
     public void Does_not_say_what_the_file_says_otherwise(string line)
     {
         world.Folder.Write($"{name}.env", line + "\n");

@@ -123,6 +123,8 @@ internal sealed class FoundImages(YamlFile file, ManifestKind kind)
     /// <param name="isNamed">Whether the field's name alone says it; elsewhere a slash or colon has to.</param>
     private void Overlook(YamlScalar scalar, FieldPath field, bool isNamed = false)
     {
+        // Else it would hide what it is.
+        RequireUntagged(scalar);
         try
         {
             if (scalar.IsString && (isNamed || scalar.Value.AsSpan().ContainsAny('/', ':')) && overlooked.Count < Limits.ManifestImages)
