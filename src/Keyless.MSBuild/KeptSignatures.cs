@@ -18,6 +18,9 @@ internal sealed class KeptSignatures(string folder)
     /// <summary>What a search takes at most, in base64.</summary>
     private const int Largest = 96 * 1024 * 1024;
 
+    /// <summary>As many as a policy can ask for; more were not written here.</summary>
+    private const int Most = 1000;
+
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
 
     /// <returns>None where there are none, or none that can be read: the registry has them.</returns>
@@ -25,10 +28,17 @@ internal sealed class KeptSignatures(string folder)
     {
         try
         {
-            return File.Exists(PathOf(image)) ? [.. Read(JsonNode.Parse(WholeFile.Read("ContainerVerificationCache", PathOf(image), Largest), documentOptions: Strict), image)] : [];
+            var file = new FileInfo(PathOf(image));
+            // A pipe has no length, and opening one waits for ever; a link is not ours.
+            return file is { LinkTarget: null, Exists: true, Length: > 0 } ? [.. Read(JsonNode.Parse(WholeFile.Read("ContainerVerificationCache", file.FullName, Largest), documentOptions: Strict), image)] : [];
         }
-        catch (Exception e) when (e is ConfigurationException or JsonException or FormatException or VerificationException)
+        catch (Exception e) when (e is ConfigurationException or JsonException or FormatException or VerificationException or IOException or UnauthorizedAccessException)
         {
+            return [];
+        }
+        catch (InvalidOperationException)
+        {
+            // Strings with half of a surrogate pair, or bytes that are no UTF-8, are found when they are asked for.
             return [];
         }
     }
@@ -59,7 +69,7 @@ internal sealed class KeptSignatures(string folder)
 
     private static IEnumerable<FoundSignature> Read(JsonNode? file, Digest image)
     {
-        if (file is not JsonObject { } kept || Text(kept["schema"]) != Schema || kept["signatures"] is not JsonArray signatures)
+        if (file is not JsonObject { } kept || Text(kept["schema"]) != Schema || kept["signatures"] is not JsonArray { Count: <= Most } signatures)
         {
             yield break;
         }

@@ -63,7 +63,8 @@ public sealed class KeylessVerifyContainer : VerifyingTask
             [
                 .. ContainerManifestFiles.Select(file => PathOf("ContainerManifestFile", file.ItemSpec)),
                 .. ContainerImagesToVerify.Concat(ContainerTrustPolicies).Select(item => item.GetMetadata("PublicKey")).Where(path => path.Length > 0).Select(path => PathOf("PublicKey", path)),
-                .. SigstoreTrustedRoot.Length > 0 ? (string[])[PathOf(nameof(SigstoreTrustedRoot), SigstoreTrustedRoot)] : [],
+                .. new[] { (nameof(SigstoreTrustedRoot), SigstoreTrustedRoot), (nameof(SigstoreTufRoot), SigstoreTufRoot), (nameof(SigstoreInstance), SigstoreSource.IsName(SigstoreInstance) ? "" : SigstoreInstance) }
+                    .Where(file => file.Item2.Length > 0).Select(file => PathOf(file.Item1, file.Item2)),
             ]));
         if (build.Items is { } before)
         {

@@ -12,23 +12,16 @@ internal static class WholeFile
         try
         {
             using FileStream file = File.OpenRead(path);
-            byte[] content = new byte[Math.Min(largest, Math.Max(file.CanSeek ? file.Length : 0, 4096)) + 1];
-            int length = 0;
-            while (file.Read(content, length, content.Length - length) is > 0 and int read)
+            // As much as it says to be, and then as much as there is: bounds are far above what is common.
+            byte[] content = new byte[1 + (int)Math.Min(largest, file.CanSeek ? file.Length : 0)];
+            int length = file.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
+            while (length == content.Length && length <= largest)
             {
-                length += read;
-                if (length > largest)
-                {
-                    throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' is larger than {largest} bytes");
-                }
-
-                if (length == content.Length)
-                {
-                    Array.Resize(ref content, (int)Math.Min(largest + 1L, 2L * length));
-                }
+                Array.Resize(ref content, (int)Math.Min(largest + 1L, Math.Max(4096, 2L * length)));
+                length += file.ReadAtLeast(content.AsSpan(length), content.Length - length, throwOnEndOfStream: false);
             }
 
-            return content[..length];
+            return length <= largest ? content[..length] : throw new ConfigurationException(Diagnostics.FileFailed, $"{property} '{path}' is larger than {largest} bytes");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Microsoft.Build.Framework;
 
@@ -79,6 +80,10 @@ public sealed class KeptSignaturesTests
     [DataRow("""{"schema":"keyless-msbuild/kept-signatures/v1","signatures":[{"format":1}]}""")]
     [DataRow("""{"schema":"keyless-msbuild/kept-signatures/v1","signatures":[{"format":"legacy","reference":"x","content":"e30=","annotations":{}}]}""")]
     [DataRow("""{"schema":"keyless-msbuild/kept-signatures/v1","signatures":[{"format":"bundle","reference":"x","content":"***"}]}""")]
+    [DataRow("""{"schema":"\ud800","signatures":[]}""")]
+    [DataRow("""{"\ud800":"","schema":"keyless-msbuild/kept-signatures/v1","signatures":[]}""")]
+    [DataRow("""{"schema":"keyless-msbuild/kept-signatures/v1","signatures":[{"format":"bundle","reference":"\udc00","content":"e30="}]}""")]
+    [DataRow("""{"schema":"keyless-msbuild/kept-signatures/v1","signatures":[{"format":"legacy","reference":"x","content":"e30=","annotations":{"\ud800":""}}]}""")]
     public async System.Threading.Tasks.Task Are_left_aside_where_they_cannot_be_read(string content)
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
@@ -89,6 +94,70 @@ public sealed class KeptSignaturesTests
         Assert.AreEqual(3, Requests(world, world.Image(image)));
 
         Assert.HasCount(1, JsonNode.Parse(await File.ReadAllTextAsync(Kept(world, image), TestContext.CancellationToken))!["signatures"]!.AsArray(), "and replaced");
+    }
+
+    [TestMethod]
+    public async System.Threading.Tasks.Task Are_left_aside_where_they_are_more_than_anybody_asks_for()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.PushSigned();
+        Verify(world, world.Image(image));
+        JsonNode kept = JsonNode.Parse(await File.ReadAllTextAsync(Kept(world, image), TestContext.CancellationToken))!;
+        string signature = kept["signatures"]![0]!.ToJsonString();
+        for (int i = 0; i < 1000; i++)
+        {
+            kept["signatures"]!.AsArray().Add(JsonNode.Parse(signature));
+        }
+
+        await File.WriteAllTextAsync(Kept(world, image), kept.ToJsonString(), TestContext.CancellationToken);
+
+        Assert.AreEqual(3, Requests(world, world.Image(image)));
+    }
+
+    [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)]
+    [DataRow("pipe")]
+    [DataRow("link to a pipe")]
+    [DataRow("link to good ones")]
+    [DataRow("folder")]
+    public async System.Threading.Tasks.Task Are_no_reason_to_wait_or_fail_where_something_else_is_in_their_place(string what)
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.PushSigned();
+        Verify(world, world.Image(image));
+        string kept = Kept(world, image), elsewhere = world.Folder["elsewhere"];
+        File.Move(kept, elsewhere);
+        switch (what)
+        {
+            case "pipe": await MakePipeAsync(kept); break;
+            case "link to a pipe": await MakePipeAsync($"{elsewhere}.pipe"); File.CreateSymbolicLink(kept, $"{elsewhere}.pipe"); break;
+            case "folder": Directory.CreateDirectory(kept); break;
+            default: File.CreateSymbolicLink(kept, elsewhere); break;
+        }
+
+        Assert.AreEqual(3, Requests(world, world.Image(image)));
+
+        Assert.IsNull(new FileInfo(kept).LinkTarget, "what is written takes the place of a link");
+
+        async System.Threading.Tasks.Task MakePipeAsync(string path)
+        {
+            using Process made = Process.Start("mkfifo", [path]);
+            await made.WaitForExitAsync(TestContext.CancellationToken);
+        }
+    }
+
+    // An archive of the folder may be years old, and whoever made it may have had another clock.
+    [TestMethod]
+    public async System.Threading.Tasks.Task Are_not_enough_where_more_signers_are_asked_for_by_now()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.PushSigned();
+        Verify(world, world.Image(image));
+        ITaskItem two = world.Image(image, ("CertificateIdentityRegexp", "https://github\\.com/example-org/.*"), ("MinSignatures", "2"));
+        two.RemoveMetadata("CertificateIdentity");
+
+        Assert.Contains("(policy.min-signatures)", World.Refusal(Task(world, two), "KEYLESS4002"));
+        Assert.AreEqual(0, Requests(world, world.Image(image)), "and stay for whoever asks for one");
     }
 
     [TestMethod]

@@ -132,6 +132,27 @@ public sealed class SearchTests
     }
 
     [TestMethod]
+    public async Task A_trusted_root_as_large_as_may_be_is_no_larger_for_the_builds_memory()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        using var build = new SharedBuild();
+        string line = world.Sandbox.TrustedRoot.ReplaceLineEndings(" ").Trim().PadRight(1000 * 1024) + "\n";
+        world.Folder.Write("trusted_root.json", string.Concat(Enumerable.Repeat(line, 7)));
+        string image = world.PushSigned();
+
+        Assert.AreEqual((3, 0), (Requests(), Requests()));
+
+        int Requests()
+        {
+            KeylessVerifyContainer task = world.Verify(world.Image(image));
+            task.BuildEngine = build.CreateEngine();
+            long before = world.Sandbox.Traffic.Mark();
+            Assert.IsTrue(task.Execute(), World.Log(task));
+            return world.Sandbox.Traffic.Measure("Keyless.MSBuild/", before).Requests;
+        }
+    }
+
+    [TestMethod]
     public async Task Under_warn_a_registry_that_is_down_is_a_warning()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
