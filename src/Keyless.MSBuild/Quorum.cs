@@ -105,8 +105,14 @@ internal sealed class Quorum
 
         private static string WithoutRef(CertificateIdentity identity)
         {
-            int file = identity.Kind == SubjectKind.Uri ? identity.Subject.IndexOf(Workflows, StringComparison.Ordinal) : -1;
-            int at = file < 0 ? -1 : identity.Subject.IndexOf('@', file + Workflows.Length);
+            if (identity.Kind != SubjectKind.Uri)
+            {
+                return identity.Subject;
+            }
+
+            int file = identity.Subject.IndexOf(Workflows, StringComparison.Ordinal);
+            // GitLab's are group/project//.gitlab-ci.yml@refs/heads/main.
+            int at = file < 0 ? identity.Subject.IndexOf("@refs/", StringComparison.Ordinal) : identity.Subject.IndexOf('@', file + Workflows.Length);
             return at < 0 ? identity.Subject : identity.Subject[..at];
         }
     }

@@ -111,6 +111,30 @@ public sealed class QuorumTests
         })));
     }
 
+    // Whoever may push to a branch would be as many as he has branches.
+    [TestMethod]
+    [Clause("P.5")]
+    [DataRow("one", "one", false)]
+    [DataRow("one", "two", true)]
+    public void Counts_a_pipeline_of_GitLab_once_whatever_branch_it_ran_for(string first, string second, bool met)
+    {
+        string image = world.Push(tag: null);
+        foreach ((string project, string branch) in (IEnumerable<(string, string)>)[(first, "main"), (second, "other")])
+        {
+            world.AttachBundle(image, new BundleForge(world, image)
+            {
+                Signer = Signer("a") with { Claims = claims => claims["job_workflow_ref"] = $"group/{project}//.gitlab-ci.yml@refs/heads/{branch}" },
+            }.Make());
+        }
+
+        Expect(met, Verify(new TaskItem(image, new Dictionary<string, string>
+        {
+            ["CertificateIdentityRegexp"] = @"https://github\.com/group/.*",
+            ["CertificateOidcIssuer"] = world.Sandbox.Issuer.Url,
+            ["MinSignatures"] = "2",
+        })));
+    }
+
     // The same name vouched for by somebody else is somebody else.
     [TestMethod]
     [Clause("P.5")]
