@@ -245,17 +245,12 @@ public abstract class VerifyingTask : SigstoreTask
     {
         foreach (ImageOutcome outcome in outcomes)
         {
-            foreach (ImageVerdict verdict in outcome.Verdicts)
+            foreach (ImageVerdict verdict in outcome.Verdicts.Where(verdict => verdict.Quorum is not null))
             {
-                if (verdict.Quorum is { } quorum)
-                {
-                    SayAccepted(verdict, quorum, outcome);
-                }
-                else
-                {
-                    SaySignatures(verdict, list);
-                }
+                SayAccepted(verdict, verdict.Quorum!, outcome);
             }
+
+            SaySignatures(outcome, list);
 
             if (outcome.IsVerified)
             {
@@ -322,11 +317,13 @@ public abstract class VerifyingTask : SigstoreTask
         }
     }
 
-    private void SaySignatures(ImageVerdict verdict, string list)
+    /// <summary>Of an image with everything in it together: whoever can push chooses how many manifests an index has, too.</summary>
+    private void SaySignatures(ImageOutcome outcome, string list)
     {
-        foreach ((int i, SignatureVerdict signature) in verdict.Signatures.Index())
+        int said = 0;
+        foreach ((ImageVerdict verdict, SignatureVerdict signature) in outcome.Verdicts.Where(verdict => verdict.Quorum is null).SelectMany(verdict => verdict.Signatures, (verdict, signature) => (verdict, signature)))
         {
-            MessageImportance importance = i < ShownRefusals ? MessageImportance.High : MessageImportance.Normal;
+            MessageImportance importance = said++ < ShownRefusals ? MessageImportance.High : MessageImportance.Normal;
             Say(importance, $"  {VerdictText.Name(verdict)}: {VerdictText.Line(signature)}");
             if (VerdictText.Suggestion(verdict, signature) is { } suggestion)
             {
@@ -334,9 +331,9 @@ public abstract class VerifyingTask : SigstoreTask
             }
         }
 
-        if (verdict.Signatures.Count > ShownRefusals)
+        if (said > ShownRefusals)
         {
-            Say(MessageImportance.High, string.Create(CultureInfo.InvariantCulture, $"  {VerdictText.Name(verdict)}: and {verdict.Signatures.Count - ShownRefusals} more{(list.Length == 0 ? "" : $", all in {list}")}"));
+            Say(MessageImportance.High, string.Create(CultureInfo.InvariantCulture, $"  {VerdictText.Name(outcome.Verdicts[0])}: and {said - ShownRefusals} more{(list.Length == 0 ? "" : $", all in {list}")}"));
         }
     }
 

@@ -63,6 +63,25 @@ public sealed class RecursiveTests
     }
 
     [TestMethod]
+    public async Task Names_ten_refused_signatures_of_all_manifests_together()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string[] children = [.. Enumerable.Range(0, 11).Select(_ => world.Push(tag: null))];
+        string index = PushIndex(world, children);
+        foreach (string image in (string[])[index, .. children])
+        {
+            world.AttachBundle(image, Encoding.UTF8.GetBytes($"{{ not a bundle of {image}"));
+        }
+
+        KeylessVerifyContainer task = world.Verify(world.Image(index, ("Recursive", "true")));
+        Assert.Contains("; 11 more of its manifests are refused", World.Refusal(task, "KEYLESS4002"));
+
+        string[] log = World.Log(task).Split('\n');
+        Assert.AreEqual(10, log.Count(line => line.StartsWith("high: ", StringComparison.Ordinal) && line.Contains(": bundle signature sha256:", StringComparison.Ordinal)));
+        Assert.ContainsSingle(log.Where(line => line.Contains(": and 2 more, all in obj/keyless/refused-images.txt", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
     public async Task Accepts_what_the_signer_signed_with_everything_in_it()
     {
         await using World world = await World.StartAsync(TestContext.CancellationToken);
