@@ -147,14 +147,14 @@ internal sealed partial class TrustPolicies(ITaskItem[] named, DateTimeOffset no
         }
 
         string predicateType = Value(item, "PredicateType") ?? ImageSigner.PredicateType;
-        Dictionary<string, string> annotations = ReadAnnotations(owner, item);
+        Dictionary<string, string> annotations = ReadAnnotations(itemName, item);
         (TimeSpan, DateTimeOffset)? maxAge = Value(item, "MaxAge") is { } age ? (Setting.Duration($"MaxAge of {owner}", age, default), now) : null;
         if (Value(item, "PublicKey") is { } key)
         {
             return Policy.ForKey(ReadKey(owner, item, key), predicateType, annotations, proofs, maxAge);
         }
 
-        RequireExpanded(itemName, item);
+        RequireAsMeant(itemName, item);
         TextMatch? subject = ReadMatch(itemName, item, "CertificateIdentity");
         TextMatch? issuer = ReadMatch(itemName, item, "CertificateOidcIssuer");
         try
@@ -215,13 +215,18 @@ internal sealed partial class TrustPolicies(ITaskItem[] named, DateTimeOffset no
     /// A property, item or metadata in an identity that was nothing makes another identity of it, and mostly a wider pattern: the name is misspelled,
     /// or set where this project does not see it.
     /// </summary>
-    private void RequireExpanded(string itemName, ITaskItem item)
+    private void RequireAsMeant(string itemName, ITaskItem item)
     {
         foreach (string name in Identity)
         {
             if (Value(item, name) is not { } value)
             {
                 continue;
+            }
+
+            if (value.AsSpan().Trim().Length < value.Length)
+            {
+                throw new ConfigurationException(Diagnostics.UnknownValue, $"{Owner(itemName, item)} has {name} '{value}', which begins or ends with white space; it is compared to the last character, so write it without");
             }
 
             bool inPattern = name.EndsWith("Regexp", StringComparison.Ordinal);
@@ -319,18 +324,37 @@ internal sealed partial class TrustPolicies(ITaskItem[] named, DateTimeOffset no
         };
     }
 
-    private static Dictionary<string, string> ReadAnnotations(string owner, ITaskItem item)
+    private Dictionary<string, string> ReadAnnotations(string itemName, ITaskItem item)
     {
+        string owner = Owner(itemName, item);
+        string text = item.GetMetadata("Annotations");
+        if (text.Length == 0)
+        {
+            return new Dictionary<string, string>(StringComparer.Ordinal);
+        }
+
+        // As with metadata that is empty: a property that is not set must drop no condition.
+        foreach ((string reference, int at) in positions.Written(itemName, item, "Annotations")?.EmptyIn(text) ?? [])
+        {
+            if (text.AsSpan(0, at).TrimEnd() is [] or [.., ';'] && text.AsSpan(at).TrimStart() is [] or [';', ..])
+            {
+                throw new ConfigurationException(Diagnostics.UnknownValue, $"{owner} has Annotations '{text}', in which {reference} was nothing; set it, or look whether it is misspelled");
+            }
+        }
+
         var annotations = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (string pair in item.GetMetadata("Annotations").Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        foreach (string pair in text.Split(';', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             int equals = pair.IndexOf('=', StringComparison.Ordinal);
             if (equals <= 0 || !annotations.TryAdd(pair[..equals], pair[(equals + 1)..]))
             {
-                throw new ConfigurationException(Diagnostics.UnknownValue, $"{owner} has Annotations '{item.GetMetadata("Annotations")}'; expected name=value;name=value, each name once");
+                throw new ConfigurationException(Diagnostics.UnknownValue, $"{owner} has Annotations '{text}'; expected name=value;name=value, each name once");
             }
         }
-        return annotations;
+
+        return annotations.Count == 0
+            ? throw new ConfigurationException(Diagnostics.UnknownValue, $"{owner} has Annotations '{text}', in which there is none; expected name=value;name=value")
+            : annotations;
     }
 
     private static string Owner(string itemName, ITaskItem item) => $"{itemName} '{item.ItemSpec}'";

@@ -65,6 +65,33 @@ public sealed class WrittenPolicyTests : IDisposable
     }
 
     [TestMethod]
+    [DataRow("$(Org)", "$(Org) was nothing")]
+    [DataRow("env=prod;$(Org)", "$(Org) was nothing")]
+    [DataRow("env=prod; $(Org) ;a=b", "$(Org) was nothing")]
+    [DataRow("$(Org);$(Empty)", "$(Org) was nothing")]
+    [DataRow(";", "in which there is none")]
+    [DataRow("env=prod;", null)]
+    [DataRow("env=$(Org)", null)]
+    [DataRow("env=$(Set);b=c", null)]
+    public async Task Drops_no_annotation_that_was_nothing(string value, string? says)
+    {
+        KeylessVerifyContainer task = await ReadAsync($"CertificateIdentity=\"x\" {Issuer} Annotations=\"{value}\"");
+
+        Assert.Contains(says is null ? "nothing to verify" : value == "$(Org)" ? "has an empty Annotations" : says, World.Refusal(task, says is null ? "KEYLESS5011" : "KEYLESS5001"));
+    }
+
+    [TestMethod]
+    [DataRow("CertificateIdentity")]
+    [DataRow("CertificateIdentityRegexp")]
+    [DataRow("GitHubRef")]
+    public async Task Refuses_white_space_around_an_identity(string name)
+    {
+        string project = Write($"<ContainerTrustPolicy Include=\"release\" GitHubRepository=\"team/app\">\n<{name}>\n  refs/heads/main\n</{name}></ContainerTrustPolicy>");
+
+        Assert.Contains($"{name} '\\u000a  refs/heads/main\\u000a', which begins or ends with white space", World.Refusal(await TaskOf(project), "KEYLESS5001"));
+    }
+
+    [TestMethod]
     public async Task Looks_at_elements_as_at_attributes_and_at_the_one_item_of_several_that_is_meant()
     {
         string project = Write($"""
