@@ -9,17 +9,23 @@ namespace Keyless.MSBuild;
 /// </summary>
 /// <param name="image">As asked.</param>
 /// <param name="registry">Of the image.</param>
-internal sealed class FailedSearch(Registries registries, ImageReference image, ImageVerdict verdict, Registry registry)
+internal sealed class FailedSearch(Registries registries, ImageReference image, ImageVerdict verdict, Registry registry, TimeProvider time)
 {
     /// <summary>Of an index so many of its manifests are looked at: enough to know how it was signed.</summary>
     private const int Children = 4;
 
+    /// <summary>The verdict is there, and nobody waits for a guess.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
+
     /// <returns>Each a part of a sentence.</returns>
     public async Task<IReadOnlyList<string>> ExplainAsync(CancellationToken cancel)
     {
+        using var deadline = new CancellationTokenSource(Longest, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, deadline.Token);
+        CancellationToken stop = either.Token;
         Func<Task<string?>>[] questions = verdict.Signatures.Count > 0
-            ? [() => TagAsync(cancel), () => Task.FromResult(Unreadable())]
-            : [() => TagAsync(cancel), () => OwnRepositoryAsync(cancel), () => ManifestsAsync(cancel), () => Task.FromResult<string?>("what was signed a moment ago may not be listed yet")];
+            ? [() => TagAsync(stop), () => Task.FromResult(Unreadable())]
+            : [() => TagAsync(stop), () => OwnRepositoryAsync(stop), () => ManifestsAsync(stop), () => Task.FromResult<string?>("what was signed a moment ago may not be listed yet")];
         var hints = new List<string>();
         foreach (Func<Task<string?>> question in questions)
         {
@@ -33,6 +39,10 @@ internal sealed class FailedSearch(Registries registries, ImageReference image, 
             catch (Exception e) when (e is RegistryException or ConfigurationException)
             {
                 // It is about a guess; the verdict stands.
+            }
+            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+            {
+                break;
             }
         }
 

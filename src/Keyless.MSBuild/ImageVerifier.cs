@@ -106,7 +106,7 @@ internal sealed class ImageVerifier(Verifier verifier, Registries registries, Ti
             // What was resolved or listed by a manifest that was fetched is there, or was; of a digest that somebody typed nobody knows.
             verdicts[i] = await SearchAsync(registry, image, manifests[i], mayBeMissing: manifests.Count > 1 || image.Reference.Digest is not null, each);
         });
-        return verdicts[0].Quorum is null ? [verdicts[0] with { Hints = await new FailedSearch(registries, image.Reference, verdicts[0], registry).ExplainAsync(cancel) }, .. verdicts.Skip(1)] : verdicts;
+        return verdicts[0].Quorum is null ? [verdicts[0] with { Hints = await new FailedSearch(registries, image.Reference, verdicts[0], registry, time).ExplainAsync(cancel) }, .. verdicts.Skip(1)] : verdicts;
     }
 
     /// <summary>A tag that is named twice in a build is one image, even if it is moved meanwhile.</summary>

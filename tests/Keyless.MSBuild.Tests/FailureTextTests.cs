@@ -156,6 +156,21 @@ public sealed partial class FailureTextTests
         Assert.HasCount(1, world.Sandbox.Traffic.Snapshot().Where(exchange => exchange.Status == 500).ToArray());
     }
 
+    [TestMethod]
+    public async Task Waits_ten_seconds_for_guesses_and_keeps_the_verdict()
+    {
+        await using World world = await World.StartAsync(TestContext.CancellationToken);
+        string image = world.Push();
+        world.Sandbox.RegistryServer.Faults.Add(Fault.Hang.On($"GET /v2/team/app/manifests/{image.Split('@')[1]}"));
+        KeylessVerifyContainer task = world.Verify(world.Image(image));
+        // A try of a request would wait for longer.
+        long began = world.Time.GetTimestamp();
+
+        Assert.Contains("is not signed", World.Refusal(task, "KEYLESS4001"));
+
+        Assert.IsLessThan(30, world.Time.GetElapsedTime(began).TotalSeconds);
+    }
+
     private static TaskItem Read(XElement element) => new(
         (string)element.Attribute("Include")!,
         element.Attributes().Where(attribute => attribute.Name != "Include").ToDictionary(attribute => attribute.Name.LocalName, attribute => attribute.Value));
