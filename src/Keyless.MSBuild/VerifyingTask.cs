@@ -8,8 +8,8 @@ namespace Keyless.MSBuild;
 /// <summary>A task that has images verified: what it asks the project for beside them, and how it says what became of each.</summary>
 public abstract class VerifyingTask : SigstoreTask
 {
-    /// <summary>Three requests wait for each other for an image, so this many images of a registry 50 ms away take that long together.</summary>
-    private const int AtOnce = 32;
+    /// <summary>Three requests wait for each other for an image, so a hundred images wait twice three times. More connections at once is what some registries refuse.</summary>
+    private const int AtOnce = 64;
 
     /// <summary>More refusals than this hide the build around them, so the others are messages of less importance; strangers choose how many there are.</summary>
     private const int ShownRefusals = 10;

@@ -27,7 +27,7 @@ public sealed class WholeFileTests
         }
     }
 
-    // The signatures that are kept of 32 images are read at a time, each file up to 96 MiB.
+    // The signatures that are kept of 64 images are read at a time, each file up to 96 MiB.
     [TestMethod]
     public void Take_no_more_memory_than_they_have()
     {
