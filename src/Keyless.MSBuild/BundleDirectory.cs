@@ -120,9 +120,8 @@ internal sealed class BundleDirectory(string path)
             why = e.Message;
         }
 
-        // A pipe has no length either, and opening one waits for ever.
-        return why is not null ? throw new ConfigurationException(Diagnostics.FileFailed, $"{Property} '{file}' cannot be read: {why}")
-            : info.Length == 0 ? []
-            : WholeFile.Read(Property, file, Largest);
+        return why is null
+            ? WholeFile.ReadPlain(Property, file, Largest)
+            : throw new ConfigurationException(Diagnostics.FileFailed, $"{Property} '{file}' cannot be read: {why}");
     }
 }

@@ -29,16 +29,12 @@ internal sealed class KeptSignatures(string folder)
         try
         {
             var file = new FileInfo(PathOf(image));
-            // A pipe has no length, and opening one waits for ever; a link is not ours.
-            return file is { LinkTarget: null, Exists: true, Length: > 0 } ? [.. Read(JsonNode.Parse(WholeFile.Read("ContainerVerificationCache", file.FullName, Largest), documentOptions: Strict), image)] : [];
+            // A link is not ours.
+            return file is { LinkTarget: null, Exists: true } ? [.. Read(JsonNode.Parse(WholeFile.ReadPlain("ContainerVerificationCache", file.FullName, Largest), documentOptions: Strict), image)] : [];
         }
-        catch (Exception e) when (e is ConfigurationException or JsonException or FormatException or VerificationException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is ConfigurationException or JsonException or FormatException or VerificationException or IOException or UnauthorizedAccessException or InvalidOperationException)
         {
-            return [];
-        }
-        catch (InvalidOperationException)
-        {
-            // Strings with half of a surrogate pair, or bytes that are no UTF-8, are found when they are asked for.
+            // InvalidOperationException: strings with half of a surrogate pair, or bytes that are no UTF-8, are found when they are asked for.
             return [];
         }
     }

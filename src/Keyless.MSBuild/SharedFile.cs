@@ -60,8 +60,7 @@ internal sealed class SharedFile(string property, string path, int largest)
     {
         try
         {
-            // A pipe has no length either, and opening one waits for ever.
-            return !File.Exists(path) ? null : new FileInfo(path).Length == 0 ? [] : WholeFile.Read(property, path, largest);
+            return File.Exists(path) ? WholeFile.ReadPlain(property, path, largest) : null;
         }
         catch (FileNotFoundException)
         {

@@ -29,6 +29,11 @@ internal static class WholeFile
         }
     }
 
+    /// <summary>The same of a file in a place that is ours to write: a pipe there counts as empty, since it has no length, and opening one waits for ever.</summary>
+    /// <exception cref="FileNotFoundException">It is not there.</exception>
+    /// <inheritdoc cref="Read"/>
+    public static byte[] ReadPlain(string property, string path, int largest) => new FileInfo(path).Length == 0 ? [] : Read(property, path, largest);
+
     /// <summary>Writes a file so that a reader never sees half of it: under a name nobody can foresee, then renamed.</summary>
     /// <param name="property">Which property named the path, for the error.</param>
     /// <param name="path">Absolute. Its folder is made; a link in its place is replaced, not followed.</param>
