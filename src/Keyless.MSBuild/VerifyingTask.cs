@@ -8,7 +8,7 @@ namespace Keyless.MSBuild;
 /// <summary>A task that has images verified: what it asks the project for beside them, and how it says what became of each.</summary>
 public abstract class VerifyingTask : SigstoreTask
 {
-    /// <summary>Three requests wait for each other for an image, so a hundred images wait twice three times. More connections at once is what some registries refuse.</summary>
+    /// <summary>Three requests wait for each other for an image, so a hundred images wait twice three times. Each more would cost a connection.</summary>
     private const int AtOnce = 64;
 
     /// <summary>More refusals than this hide the build around them, so the others are messages of less importance; strangers choose how many there are.</summary>
@@ -191,10 +191,9 @@ public abstract class VerifyingTask : SigstoreTask
         }
         catch (TufException e) when (e.InnerException is ServiceException { IsTransient: true } && retries is not null)
         {
-            instance = await AgainAsync(retries);
+            instance = await GetInstanceAsync(source, signing: false, cancel, retries());
         }
 
-        Task<SigstoreInstance> AgainAsync(Retrying from) => GetInstanceAsync(source, signing: false, cancel, from());
         TrustedRoot[] roots = [instance.TrustedRoot, .. instance.OtherTrustedRoots];
         foreach (string warning in roots.SelectMany(root => root.Warnings).Distinct(StringComparer.Ordinal))
         {

@@ -12,7 +12,7 @@ namespace Keyless.Oci;
 /// <param name="Deletes">Whether tokens are asked for that may delete, too. Not every token service knows that word, or gives it to who may push.</param>
 public sealed record RegistrySettings(TimeProvider Time, Action<string>? Note = null, Retrying? Retries = null, bool Deletes = false);
 
-/// <summary>What tries again. Made no earlier than it is needed: whoever has no failure does not load the library for it.</summary>
+/// <summary>What tries again. Made no earlier than it is needed: to make it costs a build more than a request, and mostly nothing fails.</summary>
 public delegate ResiliencePipeline Retrying();
 
 /// <summary>A place the registry has opened for one blob. It may be given up after a while: the bytes are then taken elsewhere.</summary>
@@ -333,7 +333,7 @@ public sealed partial class Registry : IDisposable
             return await AgainAsync(settings.Retries, first);
         }
 
-        // Out of line, so that who asks once does not load the library for it. The first try is one of those that are counted.
+        // Out of line, so that nothing of it is compiled for who asks once. The first try is one of those that are counted.
         Task<T> AgainAsync(Retrying retries, RegistryException first)
         {
             RegistryException? failed = first;
