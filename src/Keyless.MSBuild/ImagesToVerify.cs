@@ -43,9 +43,6 @@ internal sealed class ImagesToVerify
     /// <summary>In the order of the items, then of the files and what is in them.</summary>
     public IReadOnlyList<ImageToVerify> Images => [.. images.Select(image => new ImageToVerify(image.Value.Reference, image.Key.Policy, image.Key.Recursive, image.Value.Positions))];
 
-    /// <summary>Where files with digests will be written.</summary>
-    private IEnumerable<string> PinnedOutputs => files.Select(file => file.PinnedOutput).Where(output => output.Length > 0);
-
     /// <summary>Makes each file that has a <c>PinnedOutput</c> again, with the digests of what was verified.</summary>
     /// <returns>What writes them.</returns>
     /// <exception cref="ConfigurationException">One cannot be made.</exception>
@@ -67,9 +64,9 @@ internal sealed class ImagesToVerify
     /// <summary>None is a file that is read, and all of them can be written. Paths that differ in case only are one file on some systems.</summary>
     private void RequireOutputs()
     {
-        if (PinnedOutputs.FirstOrDefault(output => files.Any(file => file.Path.Equals(output, StringComparison.OrdinalIgnoreCase))) is { } read)
+        if (files.FirstOrDefault(file => files.Any(read => read.Path.Equals(file.PinnedOutput, StringComparison.OrdinalIgnoreCase))) is { } over)
         {
-            throw new ConfigurationException(Diagnostics.Contradiction, $"the PinnedOutput '{read}' is read as a {FileItem}, and would be written over; give it another path");
+            throw new ConfigurationException(Diagnostics.Contradiction, $"the PinnedOutput '{over.PinnedOutput}' is read as a {FileItem}, and would be written over; give it another path");
         }
 
         foreach (ManifestFile file in files.Where(file => file.PinnedOutput.Length > 0))
