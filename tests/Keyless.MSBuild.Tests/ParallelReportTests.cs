@@ -79,14 +79,7 @@ public sealed partial class ParallelReportTests
         }
 
         world.Folder.Write("All.slnx", $"<Solution>{string.Concat(Projects.Select(name => $"<Project Path=\"{name}/{name}.csproj\" />"))}</Solution>");
-        world.Folder.Write("process.targets", $"""
-            <Project>
-              <UsingTask TaskName="Keyless.Testing.SayProcess" AssemblyFile="{typeof(SayProcess).Assembly.Location}" />
-              <Target Name="_SayProcess" AfterTargets="VerifyContainerImages">
-                <Keyless.Testing.SayProcess Project="$(MSBuildProjectName)" />
-              </Target>
-            </Project>
-            """);
+        world.Folder.Write("process.targets", SayProcess.TargetsAfter("VerifyContainerImages"));
         return world.PathOf($"out/images{form}");
     }
 

@@ -81,14 +81,7 @@ public sealed partial class SolutionTests
             </Project>
             """);
         folder.Write("All.slnx", $"<Solution>{string.Concat(Containers.Append("Library").Select(name => $"<Project Path=\"{name}/{name}.csproj\" />"))}</Solution>");
-        folder.Write("process.targets", $"""
-            <Project>
-              <UsingTask TaskName="Keyless.Testing.SayProcess" AssemblyFile="{typeof(SayProcess).Assembly.Location}" />
-              <Target Name="_SayProcess" AfterTargets="SignContainer">
-                <Keyless.Testing.SayProcess Project="$(MSBuildProjectName)" />
-              </Target>
-            </Project>
-            """);
+        folder.Write("process.targets", SayProcess.TargetsAfter("SignContainer"));
         return folder;
     }
 
