@@ -6,7 +6,7 @@ namespace Keyless.Interop.Tests;
 
 /// <summary>
 /// A deploy project with many images beside one <c>cosign verify</c> after the other. Counts are asserted, time is only told: it belongs to the
-/// machine. <c>KEYLESS_IMAGES=100</c> makes it the size that README speaks of.
+/// machine. <c>KEYLESS_IMAGES=100</c> makes it the size that benchmarks/ speaks of.
 /// </summary>
 [TestClass]
 [DoNotParallelize]
